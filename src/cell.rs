@@ -1,0 +1,425 @@
+//! The hot cells: one 64-byte line of atomics per producer of one epoch, and the slab they live
+//! in.
+//!
+//! A cell has one writer, its [`Recorder`](crate::Recorder), which writes the counters with
+//! plain relaxed stores, and a flag word that the control plane writes at a cut. Every epoch
+//! gets cells of its own, and a cell goes back to the slab only when both the epoch and the
+//! recorder have let go of it, so a preempted stale recorder can never write into another
+//! input's life. Cells are never freed before the engine: an index, once handed out, always
+//! names readable memory.
+//!
+//! # Orderings
+//! | field | writers | readers | guarantee |
+//! |---|---|---|---|
+//! | `packets`, `bytes` | its recorder, relaxed | monitor, relaxed | each exact on its own; a sample may be torn between them |
+//! | `last` | its recorder, release | monitor, acquire | a monitor that sees this stamp sees the packets counted before it |
+//! | `flags` | control plane and cutting producers, SeqCst CAS | recorder, relaxed; all others SeqCst | see [`crate::handover`]; the relaxed load is enough because a verdict depends on this word alone |
+//! | `peer` | control plane, before it arms; release | whoever completes a cut, acquire, and re-checks `flags` | the word belongs to the arming that `flags` names |
+//! | `next` | the producer that cleared the watch bit, and the monitor that drains | – | a node is pushed once: 0 -> linked by CAS |
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::collections::VecDeque;
+use std::mem::{align_of, size_of};
+
+use bytemuck::NoUninit;
+
+use crate::sync::{Atomic, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering};
+use crate::types::StreamKey;
+
+/// What a cell's flag word says of its producer's packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Gate {
+    /// The epoch is over.
+    Stale = 0,
+    /// Count, do not forward.
+    Drop = 1,
+    /// Count and forward.
+    Forward = 2,
+    /// The next packet makes the cut.
+    Armed = 3,
+    /// A cut is being made; whoever finds it completes it.
+    Cutting = 4,
+    /// The word that counts is that of another cell, named in the cut field.
+    Moved = 5,
+}
+
+/// The flag word: gate (3 bits), watch bit, tag (28 bits: names the epoch, engine-wide), cut
+/// number (32 bits).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, NoUninit)]
+#[repr(transparent)]
+pub(crate) struct Flags(u64);
+
+const WATCH: u64 = 1 << 3;
+const TAG_SHIFT: u32 = 4;
+const TAG_MASK: u64 = (1 << 28) - 1;
+const CUT_SHIFT: u32 = 32;
+
+impl Flags {
+    pub(crate) fn new(gate: Gate, watch: bool, tag: u32, cut: u32) -> Self {
+        Self(
+            gate as u64
+                | if watch { WATCH } else { 0 }
+                | (u64::from(tag) & TAG_MASK) << TAG_SHIFT
+                | u64::from(cut) << CUT_SHIFT,
+        )
+    }
+
+    #[inline]
+    pub(crate) fn gate(self) -> Gate {
+        match self.0 & 7 {
+            1 => Gate::Drop,
+            2 => Gate::Forward,
+            3 => Gate::Armed,
+            4 => Gate::Cutting,
+            5 => Gate::Moved,
+            _ => Gate::Stale,
+        }
+    }
+
+    /// Drop or forward, unwatched: nothing to do but to count and to answer.
+    #[inline]
+    pub(crate) fn is_plain(self) -> bool {
+        let low = self.0 & (7 | WATCH);
+        low == Gate::Drop as u64 || low == Gate::Forward as u64
+    }
+
+    #[inline]
+    pub(crate) fn is_watched(self) -> bool {
+        self.0 & WATCH != 0
+    }
+
+    #[inline]
+    pub(crate) fn tag(self) -> u32 {
+        (self.0 >> TAG_SHIFT & TAG_MASK) as u32
+    }
+
+    #[inline]
+    pub(crate) fn cut(self) -> u32 {
+        (self.0 >> CUT_SHIFT) as u32
+    }
+
+    /// The same word with another gate and cut number; watch bit and tag stay.
+    pub(crate) fn with(self, gate: Gate, cut: u32) -> Self {
+        Self::new(gate, self.is_watched(), self.tag(), cut)
+    }
+
+    pub(crate) fn watched(self, watch: bool) -> Self {
+        Self(if watch { self.0 | WATCH } else { self.0 & !WATCH })
+    }
+}
+
+/// One producer's line.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub(crate) struct Cell {
+    /// Stamp of the last packet, ns ([`crate::publish::PRECISE`] marks a clock reading).
+    pub(crate) last: AtomicU64,
+    pub(crate) packets: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) flags: Atomic<Flags>,
+    /// While armed: the cell on the air, index and tag. In a by-id cell: the home of the open
+    /// epoch, 0 for none.
+    pub(crate) peer: AtomicU64,
+    /// Room for health: keyframes, frames, lost, video and audio packets, as wrapping deltas.
+    _health: [AtomicU32; 5],
+    /// Link in the list of cells that have something to tell the monitor.
+    next: AtomicU32,
+}
+
+const _: () = assert!(size_of::<Cell>() == 64 && align_of::<Cell>() == 64);
+// A word that took `atomic`'s spin lock would not be wait-free.
+const _: () = assert!(Atomic::<Flags>::is_lock_free());
+
+/// A cell's number in its engine; 0 is no cell.
+pub(crate) type CellIndex = u32;
+
+const FIRST_CHUNK: u32 = 1024;
+const CHUNKS: usize = 22;
+const END: u32 = u32::MAX;
+
+/// The slab. Chunks double and are never freed or moved while the engine lives.
+pub(crate) struct Cells {
+    chunks: [AtomicPtr<Cell>; CHUNKS],
+    /// Cells whose producer has something to tell: a stack that producers push to and the
+    /// monitor takes whole.
+    told: AtomicU32,
+    book: Mutex<Book>,
+}
+
+/// The control plane's record of the cells. Locked at open and close, never per packet.
+struct Book {
+    entries: Vec<Entry>,
+    /// First in, first out: a cell rests as long as possible before it is used again.
+    free: VecDeque<CellIndex>,
+    /// Let go, but not yet known to be unread.
+    resting: Vec<CellIndex>,
+    next_tag: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    owners: u32,
+    stream: StreamKey,
+}
+
+fn chunk_layout(chunk: usize) -> Layout {
+    let cells = (FIRST_CHUNK as usize) << chunk;
+    // Whole pages, so that no other data shares a page with cells.
+    Layout::from_size_align(cells * size_of::<Cell>(), 4096).expect("a chunk's layout is valid")
+}
+
+/// Which chunk a cell stands in, and where.
+#[inline]
+fn locate(index: CellIndex) -> (usize, usize) {
+    let scaled = index / FIRST_CHUNK + 1;
+    let chunk = scaled.ilog2();
+    (chunk as usize, (index - FIRST_CHUNK * ((1 << chunk) - 1)) as usize)
+}
+
+impl Cells {
+    pub(crate) fn new() -> Self {
+        // Entry 0 is never handed out: index 0 means none.
+        let nobody = Entry { owners: 0, stream: StreamKey { slot: 0, generation: 0 } };
+        let cells = Self {
+            chunks: [const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNKS],
+            told: AtomicU32::new(END),
+            book: Mutex::new(Book {
+                entries: vec![nobody],
+                free: VecDeque::new(),
+                resting: Vec::new(),
+                next_tag: 1,
+            }),
+        };
+        cells.ensure_chunk(0);
+        cells
+    }
+
+    fn ensure_chunk(&self, chunk: usize) {
+        if self.chunks[chunk].load(Ordering::Acquire).is_null() {
+            let layout = chunk_layout(chunk);
+            // SAFETY: the layout has a size above zero.
+            let memory = unsafe { alloc_zeroed(layout) }.cast::<Cell>();
+            if memory.is_null() {
+                handle_alloc_error(layout);
+            }
+            // Release pairs with the acquire in `get`. Callers hold the book's lock (or are the
+            // constructor), so nobody else installs this chunk.
+            self.chunks[chunk].store(memory, Ordering::Release);
+        }
+    }
+
+    /// The cell of an index that was handed out by `acquire`.
+    #[inline]
+    pub(crate) fn get(&self, index: CellIndex) -> &Cell {
+        let (chunk, offset) = locate(index);
+        // Acquire pairs with the release of `ensure_chunk`: the chunk's zeroes are visible.
+        let base = self.chunks[chunk].load(Ordering::Acquire);
+        assert!(!base.is_null(), "a cell index that was never handed out");
+        // SAFETY: an installed chunk holds `FIRST_CHUNK << chunk` zeroed cells (a `Cell` is
+        // atomics only, for which zero is valid) and stays until `self` is dropped; `locate`
+        // keeps the offset below that count.
+        unsafe { &*base.add(offset) }
+    }
+
+    /// A fresh cell with one owner, gate *stale*; its tag is new.
+    pub(crate) fn acquire(&self, stream: StreamKey) -> CellIndex {
+        self.acquire_tagged(stream, None)
+    }
+
+    /// The same with the tag of an epoch that exists: for its further producers.
+    pub(crate) fn acquire_tagged(&self, stream: StreamKey, tag: Option<u32>) -> CellIndex {
+        let mut book = self.book.lock();
+        let index = match book.free.pop_front() {
+            Some(index) => index,
+            None => {
+                let index = u32::try_from(book.entries.len()).expect("fewer than 2^32 cells");
+                self.ensure_chunk(locate(index).0);
+                book.entries.push(Entry { owners: 0, stream });
+                index
+            }
+        };
+        book.entries[index as usize] = Entry { owners: 1, stream };
+        let tag = tag.unwrap_or_else(|| {
+            let tag = book.next_tag;
+            book.next_tag = tag.wrapping_add(1) & TAG_MASK as u32;
+            tag
+        });
+        let cell = self.get(index);
+        for word in [&cell.last, &cell.packets, &cell.bytes, &cell.peer] {
+            word.store(0, Ordering::Relaxed);
+        }
+        cell.flags.store(Flags::new(Gate::Stale, false, tag, 0), Ordering::SeqCst);
+        index
+    }
+
+    /// One more owner.
+    pub(crate) fn retain(&self, index: CellIndex) {
+        self.book.lock().entries[index as usize].owners += 1;
+    }
+
+    /// One owner less; after the last one the cell rests until it is known to be unread.
+    pub(crate) fn release(&self, index: CellIndex) {
+        let mut book = self.book.lock();
+        let entry = &mut book.entries[index as usize];
+        debug_assert!(entry.owners > 0, "a cell released once too often");
+        entry.owners -= 1;
+        if entry.owners == 0 {
+            let flags = &self.get(index).flags;
+            flags.store(flags.load(Ordering::SeqCst).with(Gate::Stale, 0), Ordering::SeqCst);
+            book.resting.push(index);
+        }
+    }
+
+    /// Cells that nobody owns any more, and that by-id look-ups may still be reading.
+    pub(crate) fn take_resting(&self) -> Vec<CellIndex> {
+        std::mem::take(&mut self.book.lock().resting)
+    }
+
+    /// Cells that nobody can be reading any more: ready for use.
+    pub(crate) fn recycle(&self, cells: &[CellIndex]) {
+        self.book.lock().free.extend(cells);
+    }
+
+    /// The stream that a cell in use belongs to.
+    pub(crate) fn stream_of(&self, index: CellIndex) -> Option<StreamKey> {
+        let book = self.book.lock();
+        book.entries.get(index as usize).filter(|entry| entry.owners > 0).map(|entry| entry.stream)
+    }
+
+    /// Where the word that counts stands, for a cell of tag `tag`: the cell itself, or the one
+    /// that it was moved to.
+    pub(crate) fn home_of(&self, index: CellIndex) -> CellIndex {
+        let flags = self.get(index).flags.load(Ordering::SeqCst);
+        if flags.gate() == Gate::Moved { flags.cut() } else { index }
+    }
+
+    /// Puts the cell on the monitor's list; answers whether the list was empty, so that one wake
+    /// is due. Wait-free but for the retry when two producers push at the same moment.
+    pub(crate) fn tell(&self, index: CellIndex) -> bool {
+        let cell = self.get(index);
+        // Claims the node: 0 = not listed. Relaxed: the push below publishes.
+        if cell.next.compare_exchange(0, END, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        let mut head = self.told.load(Ordering::Relaxed);
+        loop {
+            cell.next.store(head, Ordering::Relaxed);
+            // Release pairs with the acquire swap of `drain_told`: what the producer counted
+            // before is visible to the monitor.
+            match self.told.compare_exchange_weak(
+                head,
+                index,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return head == END,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Takes the whole list. The monitor only.
+    pub(crate) fn drain_told(&self, out: &mut Vec<CellIndex>) {
+        let mut index = self.told.swap(END, Ordering::Acquire);
+        while index != END {
+            out.push(index);
+            // 0 lets the next tell claim the node again.
+            index = self.get(index).next.swap(0, Ordering::AcqRel);
+        }
+    }
+
+    pub(crate) fn has_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed) != END
+    }
+
+    /// Cells in use, and cells ever made.
+    #[cfg(test)]
+    pub(crate) fn usage(&self) -> (usize, usize) {
+        let book = self.book.lock();
+        let made = book.entries.len() - 1;
+        (made - book.free.len() - book.resting.len(), made)
+    }
+}
+
+impl Drop for Cells {
+    fn drop(&mut self) {
+        for (chunk, base) in self.chunks.iter_mut().enumerate() {
+            let base = *base.get_mut();
+            if !base.is_null() {
+                // SAFETY: allocated in `ensure_chunk` with this layout; whoever holds a cell
+                // holds the engine's shared part and so keeps `self` alive.
+                unsafe { dealloc(base.cast::<u8>(), chunk_layout(chunk)) };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: StreamKey = StreamKey { slot: 7, generation: 1 };
+
+    #[test]
+    fn the_word_keeps_its_parts_apart() {
+        let flags = Flags::new(Gate::Armed, true, 0x0ABC_DEF1, 0xFFFF_FFFF);
+        assert_eq!((flags.gate(), flags.is_watched()), (Gate::Armed, true));
+        assert_eq!((flags.tag(), flags.cut()), (0x0ABC_DEF1, 0xFFFF_FFFF));
+        let forward = flags.with(Gate::Forward, 3).watched(false);
+        assert_eq!((forward.tag(), forward.cut()), (0x0ABC_DEF1, 3));
+        assert!(forward.is_plain() && !forward.watched(true).is_plain() && !flags.is_plain());
+    }
+
+    #[test]
+    fn indexes_find_their_chunk() {
+        assert_eq!(locate(0), (0, 0));
+        assert_eq!(locate(1023), (0, 1023));
+        assert_eq!(locate(1024), (1, 0));
+        assert_eq!(locate(3071), (1, 2047));
+        assert_eq!(locate(3072), (2, 0));
+        assert!(locate(u32::MAX - 1).0 <= CHUNKS);
+    }
+
+    #[test]
+    fn a_cell_returns_when_its_last_owner_lets_go() {
+        let cells = Cells::new();
+        let first = cells.acquire(KEY);
+        let tag = cells.get(first).flags.load(Ordering::SeqCst).tag();
+        cells.retain(first);
+        cells.release(first);
+        assert_eq!(cells.stream_of(first), Some(KEY), "its recorder still holds it");
+        assert_ne!(cells.acquire(KEY), first);
+        cells.release(first);
+        assert_eq!(cells.stream_of(first), None);
+        assert_eq!(cells.take_resting(), [first]);
+        cells.recycle(&[first]);
+        let again = cells.acquire(KEY);
+        assert_eq!(again, first, "reused");
+        assert_ne!(cells.get(again).flags.load(Ordering::SeqCst).tag(), tag, "under a new tag");
+    }
+
+    #[test]
+    fn many_cells_stay_where_they_are() {
+        let cells = Cells::new();
+        let all: Vec<_> = (0..10_000).map(|_| cells.acquire(KEY)).collect();
+        for index in &all {
+            cells.get(*index).packets.store(u64::from(*index), Ordering::Relaxed);
+        }
+        assert!(all.iter().all(|i| cells.get(*i).packets.load(Ordering::Relaxed) == u64::from(*i)));
+        assert_eq!(cells.usage(), (10_000, 10_000));
+    }
+
+    #[test]
+    fn a_cell_tells_once_until_it_was_heard() {
+        let cells = Cells::new();
+        let (a, b) = (cells.acquire(KEY), cells.acquire(KEY));
+        assert!(cells.tell(a), "the list was empty: wake");
+        assert!(!cells.tell(b) && !cells.tell(a));
+        let mut heard = Vec::new();
+        cells.drain_told(&mut heard);
+        heard.sort_unstable();
+        assert_eq!(heard, [a, b]);
+        assert!(cells.tell(a));
+    }
+}

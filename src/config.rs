@@ -1,0 +1,306 @@
+//! Plain policy data: units in the names, defaults with their reason, validation.
+//!
+//! All durations are milliseconds as `i64`: 0 means the inherited default (input <- stream <-
+//! engine <- the default named here), a negative one is an error, and one above 2^63-1 ns
+//! saturates. The smallest effective value is 1 ms.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::types::{FOREVER_NS, MAX_STREAM_ID_BYTES, Nanos, Priority};
+
+/// Packet timeout: silence of this length is a failure (the seed's default).
+pub const DEFAULT_PACKET_TIMEOUT_MS: i64 = 30_000;
+/// Pause from a degradation, or a failed probe, to the next probe (the seed's default).
+pub const DEFAULT_PROBE_COOLDOWN_MS: i64 = 8_000;
+/// Longest probe (the seed's default).
+pub const DEFAULT_PROBE_TIMEOUT_MS: i64 = 3_000;
+/// Longest `stop` before its worker is given up.
+pub const DEFAULT_STOP_TIMEOUT_MS: i64 = 5_000;
+/// Pause between a switch and the next voluntary move (the seed's default).
+pub const DEFAULT_FAILBACK_COOLDOWN_MS: i64 = 12_000;
+/// How long a better *hot* input must have delivered without a gap before a failback. A cold
+/// input's successful probe is its proof.
+pub const DEFAULT_FAILBACK_STABLE_MS: i64 = 5_000;
+/// Errors kept per input (the seed's default).
+pub const DEFAULT_ERROR_HISTORY: usize = 5;
+/// Switches kept per stream (the seed's default).
+pub const DEFAULT_SWITCH_HISTORY: usize = 20;
+
+/// The engine's policy. Live: [`Engine::set_config`](crate::Engine::set_config) changes it at
+/// once for every stream.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    /// Silence of a running input after which it is degraded, ms. Default 30,000.
+    pub packet_timeout_ms: i64,
+    /// Longest time from an activation to its first packet, ms. Default: the packet timeout.
+    pub connect_timeout_ms: i64,
+    /// Pause from a degradation, or a failed probe, to the next probe, ms. Default 8,000.
+    pub probe_cooldown_ms: i64,
+    /// Longest probe, ms. Default 3,000.
+    pub probe_timeout_ms: i64,
+    /// Longest `stop`, ms. Default 5,000.
+    pub stop_timeout_ms: i64,
+    /// Pause between a switch and the next failback, ms. Default 12,000.
+    pub failback_cooldown_ms: i64,
+    /// How long a better hot input must have delivered without a gap before a failback, ms.
+    /// Default 5,000. It does not concern cold inputs.
+    pub failback_stable_ms: i64,
+    /// Errors kept per input. 0 = default 5.
+    pub error_history: usize,
+    /// Switches kept per stream. 0 = default 20.
+    pub switch_history: usize,
+}
+
+impl EngineConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// [`Error::NegativeDuration`] for the first negative one.
+    pub fn validate(&self) -> Result<(), Error> {
+        not_negative("packet_timeout_ms", self.packet_timeout_ms)?;
+        not_negative("connect_timeout_ms", self.connect_timeout_ms)?;
+        not_negative("probe_cooldown_ms", self.probe_cooldown_ms)?;
+        not_negative("probe_timeout_ms", self.probe_timeout_ms)?;
+        not_negative("stop_timeout_ms", self.stop_timeout_ms)?;
+        not_negative("failback_cooldown_ms", self.failback_cooldown_ms)?;
+        not_negative("failback_stable_ms", self.failback_stable_ms)
+    }
+
+    /// The same with every default filled in, in nanoseconds.
+    pub(crate) fn resolve(&self) -> Policy {
+        let ns = |ms: i64, default_ms: i64| ms_to_ns(if ms == 0 { default_ms } else { ms });
+        let count = |n: usize, default: usize| if n == 0 { default } else { n };
+        Policy {
+            packet_timeout_ns: ns(self.packet_timeout_ms, DEFAULT_PACKET_TIMEOUT_MS),
+            connect_timeout_ns: ms_to_ns(self.connect_timeout_ms),
+            probe_cooldown_ns: ns(self.probe_cooldown_ms, DEFAULT_PROBE_COOLDOWN_MS),
+            probe_timeout_ns: ns(self.probe_timeout_ms, DEFAULT_PROBE_TIMEOUT_MS),
+            stop_timeout_ns: ns(self.stop_timeout_ms, DEFAULT_STOP_TIMEOUT_MS),
+            failback_cooldown_ns: ns(self.failback_cooldown_ms, DEFAULT_FAILBACK_COOLDOWN_MS),
+            failback_stable_ns: ns(self.failback_stable_ms, DEFAULT_FAILBACK_STABLE_MS),
+            error_history: count(self.error_history, DEFAULT_ERROR_HISTORY),
+            switch_history: count(self.switch_history, DEFAULT_SWITCH_HISTORY),
+        }
+    }
+}
+
+/// One input of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InputConfig {
+    /// Unique in the stream, lower is better, negative is legal.
+    pub priority: Priority,
+    /// Where the source is; travels to the driver as it is. Two inputs with byte-equal addresses
+    /// are the same source (a renumbering keeps it on the air).
+    pub address: String,
+    /// Whether its producer runs all the time (hot), or only after the driver's `start` (cold).
+    pub hot: bool,
+    /// This input's packet timeout, ms. 0 = the stream's.
+    pub packet_timeout_ms: i64,
+    /// This input's connect timeout, ms. 0 = the stream's.
+    pub connect_timeout_ms: i64,
+}
+
+impl InputConfig {
+    /// An input that the driver starts and stops.
+    #[must_use]
+    pub fn cold(priority: Priority, address: impl Into<String>) -> Self {
+        Self { priority, address: address.into(), ..Self::default() }
+    }
+
+    /// An input whose producer runs all the time.
+    #[must_use]
+    pub fn hot(priority: Priority, address: impl Into<String>) -> Self {
+        Self { hot: true, ..Self::cold(priority, address) }
+    }
+
+    /// The same with a packet timeout of its own (rounded up to whole milliseconds).
+    #[must_use]
+    pub fn with_packet_timeout(mut self, timeout: Duration) -> Self {
+        self.packet_timeout_ms = duration_ms(timeout);
+        self
+    }
+
+    /// The same with a connect timeout of its own (rounded up to whole milliseconds).
+    #[must_use]
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout_ms = duration_ms(timeout);
+        self
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        not_negative("packet_timeout_ms", self.packet_timeout_ms)?;
+        not_negative("connect_timeout_ms", self.connect_timeout_ms)
+    }
+}
+
+/// A stream and its inputs.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StreamConfig {
+    /// 1..=128 bytes of UTF-8, no control characters.
+    pub id: String,
+    /// Where ingest writes; travels to the driver with each start. Empty = the id.
+    pub buffer_write_id: String,
+    /// The stream's packet timeout, ms. 0 = the engine's.
+    pub packet_timeout_ms: i64,
+    /// The stream's connect timeout, ms. 0 = the engine's.
+    pub connect_timeout_ms: i64,
+    /// The inputs, in any order. An empty list is legal.
+    pub inputs: Vec<InputConfig>,
+}
+
+impl StreamConfig {
+    /// A stream without inputs yet.
+    #[must_use]
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into(), ..Self::default() }
+    }
+
+    /// The same with one more input.
+    #[must_use]
+    pub fn input(mut self, input: InputConfig) -> Self {
+        self.inputs.push(input);
+        self
+    }
+
+    /// The same with a buffer write id of its own.
+    #[must_use]
+    pub fn buffer_write_id(mut self, id: impl Into<String>) -> Self {
+        self.buffer_write_id = id.into();
+        self
+    }
+
+    /// The same with a packet timeout of its own (rounded up to whole milliseconds).
+    #[must_use]
+    pub fn with_packet_timeout(mut self, timeout: Duration) -> Self {
+        self.packet_timeout_ms = duration_ms(timeout);
+        self
+    }
+
+    /// Checks id, priorities and durations.
+    ///
+    /// # Errors
+    /// The first thing that is wrong: a bad id, a negative duration, a duplicate priority.
+    pub fn validate(&self) -> Result<(), Error> {
+        validate_id(&self.id)?;
+        if !self.buffer_write_id.is_empty() {
+            validate_id(&self.buffer_write_id)?;
+        }
+        not_negative("packet_timeout_ms", self.packet_timeout_ms)?;
+        not_negative("connect_timeout_ms", self.connect_timeout_ms)?;
+        validate_inputs(&self.inputs)
+    }
+}
+
+/// One atomic change of a stream's inputs.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InputsUpdate {
+    /// New inputs. A priority that is also in `removed` is a replacement.
+    pub added: Vec<InputConfig>,
+    /// Priorities of inputs that go.
+    pub removed: Vec<Priority>,
+    /// Inputs that stay under their priority with a new configuration.
+    pub updated: Vec<InputConfig>,
+}
+
+/// The engine's policy with every default filled in, in nanoseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Policy {
+    pub(crate) packet_timeout_ns: Nanos,
+    /// 0 = the packet timeout of the input.
+    pub(crate) connect_timeout_ns: Nanos,
+    pub(crate) probe_cooldown_ns: Nanos,
+    pub(crate) probe_timeout_ns: Nanos,
+    pub(crate) stop_timeout_ns: Nanos,
+    pub(crate) failback_cooldown_ns: Nanos,
+    pub(crate) failback_stable_ns: Nanos,
+    pub(crate) error_history: usize,
+    pub(crate) switch_history: usize,
+}
+
+/// Whole milliseconds to nanoseconds, saturating at 2^63-1; a negative one counts as 0.
+pub(crate) fn ms_to_ns(ms: i64) -> Nanos {
+    u64::try_from(ms).unwrap_or(0).saturating_mul(1_000_000).min(FOREVER_NS)
+}
+
+/// A duration as whole milliseconds, rounded up, so that a positive one never becomes 0.
+pub(crate) fn duration_ms(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
+}
+
+fn not_negative(field: &'static str, value_ms: i64) -> Result<(), Error> {
+    if value_ms < 0 { Err(Error::NegativeDuration { field, value_ms }) } else { Ok(()) }
+}
+
+pub(crate) fn validate_id(id: &str) -> Result<(), Error> {
+    if id.is_empty() {
+        return Err(Error::EmptyStreamId);
+    }
+    if id.len() > MAX_STREAM_ID_BYTES {
+        return Err(Error::BadStreamId { reason: "too long" });
+    }
+    if id.chars().any(char::is_control) {
+        return Err(Error::BadStreamId { reason: "it has a control character" });
+    }
+    Ok(())
+}
+
+/// Durations and uniqueness within one list.
+pub(crate) fn validate_inputs(inputs: &[InputConfig]) -> Result<(), Error> {
+    let mut seen: Vec<Priority> = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        input.validate()?;
+        seen.push(input.priority);
+    }
+    first_duplicate(&mut seen)
+}
+
+/// Sorts, and answers the first priority that stands twice.
+pub(crate) fn first_duplicate(priorities: &mut [Priority]) -> Result<(), Error> {
+    priorities.sort_unstable();
+    match priorities.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Error::DuplicatePriority { priority: pair[0] }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_inherits_negative_refuses_absurd_saturates() {
+        let policy = EngineConfig::default().resolve();
+        assert_eq!(policy.packet_timeout_ns, 30_000_000_000);
+        assert_eq!(policy.failback_cooldown_ns, 12_000_000_000);
+        let absurd = EngineConfig { packet_timeout_ms: 9_300_000_000_000, ..Default::default() };
+        assert!(absurd.validate().is_ok());
+        assert_eq!(absurd.resolve().packet_timeout_ns, FOREVER_NS);
+        let negative = EngineConfig { stop_timeout_ms: -1, ..Default::default() };
+        assert_eq!(
+            negative.validate(),
+            Err(Error::NegativeDuration { field: "stop_timeout_ms", value_ms: -1 })
+        );
+    }
+
+    #[test]
+    fn ids_are_checked() {
+        assert_eq!(validate_id(""), Err(Error::EmptyStreamId));
+        assert!(validate_id(&"x".repeat(128)).is_ok());
+        assert!(validate_id(&"x".repeat(129)).is_err());
+        assert!(validate_id("a\nb").is_err());
+        assert!(validate_id("канал-1").is_ok());
+    }
+
+    #[test]
+    fn a_positive_duration_never_becomes_the_default() {
+        assert_eq!(duration_ms(Duration::from_nanos(1)), 1);
+        assert_eq!(duration_ms(Duration::MAX), i64::MAX);
+    }
+}

@@ -1,0 +1,378 @@
+//! What the parts of one engine share: clock, cells, routes, the registry of streams, the
+//! monitor's inbox and its wake-up, the policy in force, counters.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_queue::SegQueue;
+
+use crate::cell::Cells;
+use crate::clock::Clock;
+use crate::config::{EngineConfig, Policy};
+use crate::driver::{Answer, AnswerSink, CallId, CallRunner};
+use crate::error::Error;
+use crate::events::Bus;
+use crate::machine::Event;
+use crate::notify::Notifier;
+use crate::publish::Stall;
+use crate::routes::Routes;
+use crate::stats::Stats;
+use crate::stream::Stream;
+use crate::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
+use crate::types::{Nanos, StreamKey};
+
+pub(crate) struct Core {
+    pub(crate) clock: Clock,
+    pub(crate) cells: Cells,
+    pub(crate) routes: Routes,
+    pub(crate) bus: Bus,
+    pub(crate) notifier: Notifier,
+    pub(crate) stats: Stats,
+    pub(crate) waker: Waker,
+    pub(crate) inbox: SegQueue<Msg>,
+    registry: Mutex<Registry>,
+    policy: Mutex<PolicyInForce>,
+    /// Who carries driver calls out; gone after the shutdown, and the host's driver with it.
+    runner: Mutex<Option<Arc<dyn CallRunner>>>,
+    tickets: Mutex<Tickets>,
+    /// The monitor's tick, ns.
+    tick_ns: AtomicU64,
+    /// The latest stall, for readers outside the monitor.
+    stall: Mutex<Stall>,
+    closed: AtomicBool,
+}
+
+/// What reaches the monitor.
+pub(crate) enum Msg {
+    Stream(Arc<Stream>, Event),
+    Answered(StreamKey, CallId, Answer),
+    /// The policy has changed: every stream is to be looked at.
+    Policy,
+    /// A stream was unregistered: what it had kept ticking, and watched.
+    Gone { ticking: usize, watches: usize },
+}
+
+#[derive(Default)]
+struct Registry {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    by_id: HashMap<Arc<str>, u32>,
+}
+
+struct Slot {
+    generation: u32,
+    stream: Option<Arc<Stream>>,
+}
+
+struct PolicyInForce {
+    config: EngineConfig,
+    policy: Arc<Policy>,
+    /// Timeouts that streams and inputs have of their own, with how many have each.
+    spans: BTreeMap<Nanos, usize>,
+}
+
+#[derive(Default)]
+struct Tickets {
+    last: u64,
+    open: HashMap<u64, Arc<TicketState>>,
+}
+
+/// The state behind a [`SwitchTicket`](crate::SwitchTicket).
+#[derive(Debug, Default)]
+pub(crate) struct TicketState {
+    pub(crate) outcome: Mutex<Option<Result<(), Error>>>,
+    pub(crate) decided: Condvar,
+}
+
+impl Core {
+    pub(crate) fn new(clock: Clock, config: EngineConfig, notifier: Notifier) -> Self {
+        let policy = Arc::new(config.resolve());
+        let core = Self {
+            clock,
+            cells: Cells::new(),
+            routes: Routes::new(),
+            bus: Bus::default(),
+            notifier,
+            stats: Stats::default(),
+            waker: Waker::default(),
+            inbox: SegQueue::new(),
+            registry: Mutex::default(),
+            policy: Mutex::new(PolicyInForce { config, policy, spans: BTreeMap::new() }),
+            runner: Mutex::new(None),
+            tickets: Mutex::default(),
+            tick_ns: AtomicU64::new(0),
+            stall: Mutex::default(),
+            closed: AtomicBool::new(false),
+        };
+        core.set_tick(&core.policy.lock());
+        core
+    }
+
+    // --- Messages ---
+
+    /// Puts a message into the inbox and wakes the monitor. Call it with no lock held: on the
+    /// hand-driven engine the monitor runs inside this call.
+    pub(crate) fn post(&self, msg: Msg) {
+        self.inbox.push(msg);
+        self.waker.wake();
+    }
+
+    pub(crate) fn runner(&self) -> Option<Arc<dyn CallRunner>> {
+        self.runner.lock().clone()
+    }
+
+    pub(crate) fn set_runner(&self, runner: Option<Arc<dyn CallRunner>>) {
+        // Dropped outside the lock: it may be the last owner of the host's driver.
+        let old = std::mem::replace(&mut *self.runner.lock(), runner);
+        drop(old);
+    }
+
+    // --- Streams ---
+
+    /// Enters a new stream; `make` builds it for its key.
+    pub(crate) fn enter(
+        &self,
+        id: &Arc<str>,
+        make: impl FnOnce(StreamKey) -> Arc<Stream>,
+    ) -> Result<Arc<Stream>, Error> {
+        let mut registry = self.registry.lock();
+        if self.is_closed() {
+            return Err(Error::ShutDown);
+        }
+        if registry.by_id.contains_key(id) {
+            return Err(Error::AlreadyRegistered { stream: id.to_string() });
+        }
+        let slot = match registry.free.pop() {
+            Some(slot) => slot,
+            None => {
+                registry.slots.push(Slot { generation: 0, stream: None });
+                (registry.slots.len() - 1) as u32
+            }
+        };
+        let entry = &mut registry.slots[slot as usize];
+        let stream = make(StreamKey { slot, generation: entry.generation });
+        entry.stream = Some(Arc::clone(&stream));
+        registry.by_id.insert(Arc::clone(id), slot);
+        Ok(stream)
+    }
+
+    pub(crate) fn leave(&self, id: &str) -> Option<Arc<Stream>> {
+        let mut registry = self.registry.lock();
+        let slot = registry.by_id.remove(id)?;
+        let entry = &mut registry.slots[slot as usize];
+        entry.generation = entry.generation.wrapping_add(1);
+        let stream = entry.stream.take();
+        registry.free.push(slot);
+        stream
+    }
+
+    pub(crate) fn by_id(&self, id: &str) -> Option<Arc<Stream>> {
+        let registry = self.registry.lock();
+        let slot = *registry.by_id.get(id)?;
+        registry.slots[slot as usize].stream.clone()
+    }
+
+    pub(crate) fn by_key(&self, key: StreamKey) -> Option<Arc<Stream>> {
+        let registry = self.registry.lock();
+        let slot = registry.slots.get(key.slot as usize)?;
+        slot.stream.clone().filter(|_| slot.generation == key.generation)
+    }
+
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> =
+            self.registry.lock().by_id.keys().map(|id| id.to_string()).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Every stream at this moment, in batches, so that the registry is not locked for long.
+    pub(crate) fn for_each_stream(&self, mut each: impl FnMut(&Arc<Stream>)) {
+        let mut from = 0;
+        loop {
+            let batch: Vec<Arc<Stream>> = {
+                let registry = self.registry.lock();
+                if from >= registry.slots.len() {
+                    return;
+                }
+                let to = (from + 4096).min(registry.slots.len());
+                registry.slots[from..to].iter().filter_map(|slot| slot.stream.clone()).collect()
+            };
+            batch.iter().for_each(&mut each);
+            from += 4096;
+        }
+    }
+
+    pub(crate) fn stream_count(&self) -> usize {
+        self.registry.lock().by_id.len()
+    }
+
+    // --- Policy ---
+
+    pub(crate) fn config(&self) -> EngineConfig {
+        self.policy.lock().config.clone()
+    }
+
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.lock().policy)
+    }
+
+    pub(crate) fn set_config(&self, config: EngineConfig) {
+        let mut in_force = self.policy.lock();
+        in_force.policy = Arc::new(config.resolve());
+        in_force.config = config;
+        self.set_tick(&in_force);
+    }
+
+    /// A stream's or input's own timeouts come and go.
+    pub(crate) fn change_spans(&self, gone: &[Nanos], come: &[Nanos]) {
+        if gone.is_empty() && come.is_empty() {
+            return;
+        }
+        let mut in_force = self.policy.lock();
+        for span in come {
+            *in_force.spans.entry(*span).or_default() += 1;
+        }
+        for span in gone {
+            if let Some(count) = in_force.spans.get_mut(span) {
+                *count -= 1;
+                if *count == 0 {
+                    in_force.spans.remove(span);
+                }
+            }
+        }
+        self.set_tick(&in_force);
+    }
+
+    fn set_tick(&self, in_force: &PolicyInForce) {
+        let policy = &in_force.policy;
+        let connect = Some(policy.connect_timeout_ns).filter(|span| *span > 0);
+        let own = in_force.spans.keys().next().copied();
+        let shortest = [Some(policy.packet_timeout_ns), connect, own].into_iter().flatten().min();
+        self.tick_ns.store(tick_for(shortest.unwrap_or(0)), Ordering::Relaxed);
+    }
+
+    pub(crate) fn tick_ns(&self) -> Nanos {
+        self.tick_ns.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn stall(&self) -> Stall {
+        *self.stall.lock()
+    }
+
+    pub(crate) fn set_stall(&self, stall: Stall) {
+        *self.stall.lock() = stall;
+    }
+
+    // --- Tickets ---
+
+    pub(crate) fn new_ticket(&self) -> (u64, Arc<TicketState>) {
+        let mut tickets = self.tickets.lock();
+        tickets.last += 1;
+        let (id, state) = (tickets.last, Arc::new(TicketState::default()));
+        tickets.open.insert(id, Arc::clone(&state));
+        (id, state)
+    }
+
+    pub(crate) fn resolve_ticket(&self, id: u64, outcome: Result<(), String>) {
+        let Some(state) = self.tickets.lock().open.remove(&id) else { return };
+        *state.outcome.lock() = Some(outcome.map_err(|why| Error::SwitchFailed { why }));
+        state.decided.notify_all();
+    }
+
+    // --- End ---
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// After this nothing new begins. Answers false where it was closed before.
+    pub(crate) fn close(&self) -> bool {
+        let _no_entry = self.registry.lock();
+        !self.closed.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// tick = clamp(T/64, 1 ms, 4 ms) of the shortest timeout in use.
+fn tick_for(shortest: Nanos) -> Nanos {
+    (shortest / 64).clamp(1_000_000, 4_000_000)
+}
+
+/// The engine's end of driver answers: weak, so that a token kept for ever keeps nothing alive.
+pub(crate) struct Answers(pub(crate) std::sync::Weak<Core>);
+
+impl AnswerSink for Answers {
+    fn answered(&self, stream: StreamKey, call: CallId, answer: Answer) {
+        if let Some(core) = self.0.upgrade() {
+            core.post(Msg::Answered(stream, call, answer));
+        }
+    }
+}
+
+/// How the monitor is told that there is something to do.
+#[derive(Default)]
+pub(crate) struct Waker {
+    thread: OnceLock<Thread>,
+    inline: OnceLock<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl Waker {
+    /// The monitor is this thread.
+    pub(crate) fn set_thread(&self, thread: Thread) {
+        let _ = self.thread.set(thread);
+    }
+
+    /// The monitor runs inside the waking call (the hand-driven engine).
+    pub(crate) fn set_inline(&self, run: Box<dyn Fn() + Send + Sync>) {
+        let _ = self.inline.set(run);
+    }
+
+    /// One wake. A thread that is awake is not woken again: `unpark` leaves a mark that its next
+    /// sleep finds, and makes a system call only for a thread that sleeps.
+    pub(crate) fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        } else if let Some(run) = self.inline.get() {
+            run();
+        }
+    }
+}
+
+impl TicketState {
+    /// Waits for the outcome; `None` when the time is over.
+    pub(crate) fn wait(&self, timeout: Duration) -> Option<Result<(), Error>> {
+        let until = Instant::now().checked_add(timeout);
+        let mut outcome = self.outcome.lock();
+        while outcome.is_none() {
+            match until {
+                Some(until) => {
+                    if self.decided.wait_until(&mut outcome, until) {
+                        break;
+                    }
+                }
+                None => self.decided.wait(&mut outcome),
+            }
+        }
+        outcome.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tick_follows_the_shortest_timeout() {
+        assert_eq!(tick_for(30_000_000_000), 4_000_000);
+        assert_eq!(tick_for(200_000_000), 3_125_000);
+        assert_eq!(tick_for(1_000_000), 1_000_000);
+        let core = Core::new(Clock::by_hand(), EngineConfig::default(), Notifier::inline());
+        assert_eq!(core.tick_ns(), 4_000_000);
+        core.change_spans(&[], &[128_000_000, 128_000_000]);
+        core.change_spans(&[128_000_000], &[]);
+        assert_eq!(core.tick_ns(), 2_000_000, "one of the two is still there");
+        core.change_spans(&[128_000_000], &[]);
+        assert_eq!(core.tick_ns(), 4_000_000);
+    }
+}

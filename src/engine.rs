@@ -1,0 +1,798 @@
+//! The public handle: every operation, and the engine's life from building to shutdown.
+
+use std::fmt;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::clock::Clock;
+use crate::config::{
+    EngineConfig, InputsUpdate, StreamConfig, first_duplicate, validate_id, validate_inputs,
+};
+use crate::core::{Core, Msg};
+use crate::driver::{IngestDriver, Job, JobDeadline};
+use crate::error::Error;
+use crate::events::Subscription;
+use crate::hand::HandEngine;
+use crate::hostcall;
+use crate::machine::{Event, Machine};
+use crate::monitor::{self, Monitor};
+use crate::notify::{Callback, Notifier};
+use crate::publish::PublishLog;
+use crate::recorder::{Recorder, record_by_id};
+use crate::stats::EngineStats;
+use crate::status::{InputHealth, RuntimeStatus};
+use crate::stream::{Inner, Stream, own_spans};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
+use crate::ticket::SwitchTicket;
+use crate::types::{Epoch, Nanos, Priority, StreamKey, Verdict};
+use crate::workers::{NoDriver, Workers, spawn};
+
+/// Longest wait for host code at a shutdown.
+const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Driver calls that may run at once. A thread each, made when needed and ended when idle.
+const DEFAULT_DRIVER_WORKERS: usize = 64;
+/// Driver calls past their deadline whose workers are replaced.
+const DEFAULT_MAX_STUCK_CALLS: usize = 64;
+
+/// The failover engine: a cheap handle, `Clone`, usable from any thread.
+///
+/// Dropping the last handle shuts the engine down ([`Engine::shutdown`]). Engines in one process
+/// know nothing of each other. Unless a function says otherwise, it takes short locks, never
+/// waits for host code, and may be called from callbacks and driver calls.
+#[derive(Clone)]
+pub struct Engine {
+    handle: Arc<Handle>,
+}
+
+/// What all handles share. The last one to go ends the engine.
+struct Handle {
+    life: Arc<Life>,
+}
+
+struct Life {
+    core: Arc<Core>,
+    workers: Option<Arc<Workers>>,
+    threads: Mutex<Option<Threads>>,
+    stop: Arc<AtomicBool>,
+    shutdown_timeout: Duration,
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code))]
+    metrics_prefix: String,
+}
+
+struct Threads {
+    monitor: JoinHandle<()>,
+    notifier: JoinHandle<()>,
+}
+
+/// What a shutdown left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Host calls (driver calls and callbacks) that had not returned, or could not begin, within
+    /// the shutdown timeout. Their threads were left to themselves.
+    pub detached_calls: usize,
+}
+
+/// How an [`Engine`] is to be.
+pub struct EngineBuilder {
+    config: EngineConfig,
+    driver: Option<Arc<dyn IngestDriver>>,
+    driver_workers: usize,
+    max_stuck_calls: usize,
+    shutdown_timeout: Duration,
+    on_exhausted: Option<Callback>,
+    on_restored: Option<Callback>,
+    metrics_prefix: String,
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl EngineBuilder {
+    /// The policy. Default: every default.
+    #[must_use]
+    pub fn config(mut self, config: EngineConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Who brings cold inputs up and down. Not needed where all inputs are hot.
+    #[must_use]
+    pub fn driver(mut self, driver: impl IngestDriver) -> Self {
+        self.driver = Some(Arc::new(driver));
+        self
+    }
+
+    /// How many driver calls may run at once (threads are made when needed). Default 64.
+    #[must_use]
+    pub fn driver_workers(mut self, workers: usize) -> Self {
+        self.driver_workers = workers;
+        self
+    }
+
+    /// How many driver calls past their deadline have their workers replaced. Default 64.
+    #[must_use]
+    pub fn max_stuck_calls(mut self, calls: usize) -> Self {
+        self.max_stuck_calls = calls;
+        self
+    }
+
+    /// How long a shutdown waits for host code. Default 5 s.
+    #[must_use]
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// Called with the stream's id when no usable input is left, on the notifier thread.
+    #[must_use]
+    pub fn on_exhausted(mut self, callback: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.on_exhausted = Some(Arc::new(callback));
+        self
+    }
+
+    /// Called with the stream's id when an exhausted stream is back, on the notifier thread.
+    #[must_use]
+    pub fn on_restored(mut self, callback: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.on_restored = Some(Arc::new(callback));
+        self
+    }
+
+    /// What metric names begin with. Default `changeover`.
+    #[must_use]
+    pub fn metrics_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.metrics_prefix = prefix.into();
+        self
+    }
+
+    /// Builds the engine and starts its two threads (monitor and notifier).
+    ///
+    /// # Errors
+    /// [`Error::NegativeDuration`]; [`Error::Thread`] where the system refuses a thread.
+    pub fn build(self) -> Result<Engine, Error> {
+        self.config.validate()?;
+        let notifier = Notifier::threaded();
+        let driver = self.driver.unwrap_or_else(|| Arc::new(NoDriver));
+        notifier.set_exhausted(self.on_exhausted);
+        notifier.set_restored(self.on_restored);
+        let core = Arc::new(Core::new(Clock::real(), self.config, notifier));
+        let workers = Arc::new(Workers::new(
+            Arc::downgrade(&core),
+            driver,
+            self.driver_workers,
+            self.max_stuck_calls,
+        ));
+        core.set_runner(Some(Arc::new(Arc::clone(&workers))));
+        let stop = Arc::new(AtomicBool::new(false));
+
+        let notices = Arc::clone(&core);
+        let notifier = spawn("changeover-cb", move || notices.notifier.run())?;
+        let (shared, pool, ended) = (Arc::clone(&core), Arc::clone(&workers), Arc::clone(&stop));
+        let monitor = spawn("changeover-mon", move || monitor_thread(shared, &pool, &ended));
+        let monitor = match monitor {
+            Ok(monitor) => monitor,
+            Err(error) => {
+                core.notifier.close();
+                let _ = notifier.join();
+                return Err(error);
+            }
+        };
+        core.waker.set_thread(monitor.thread().clone());
+        core.waker.wake();
+        let life = Life {
+            core,
+            workers: Some(workers),
+            threads: Mutex::new(Some(Threads { monitor, notifier })),
+            stop,
+            shutdown_timeout: self.shutdown_timeout,
+            metrics_prefix: self.metrics_prefix,
+        };
+        Ok(Engine::new(life))
+    }
+
+    /// Builds the engine without threads, on a clock that moves by hand. The driver is not used:
+    /// the test answers the driver calls.
+    ///
+    /// # Errors
+    /// [`Error::NegativeDuration`].
+    pub fn build_hand_driven(self) -> Result<HandEngine, Error> {
+        HandEngine::build(self)
+    }
+
+    pub(crate) fn assemble_hand_driven(self) -> Result<(Engine, Arc<Core>), Error> {
+        self.config.validate()?;
+        let notifier = Notifier::inline();
+        notifier.set_exhausted(self.on_exhausted);
+        notifier.set_restored(self.on_restored);
+        let core = Arc::new(Core::new(Clock::by_hand(), self.config, notifier));
+        let life = Life {
+            core: Arc::clone(&core),
+            workers: None,
+            threads: Mutex::new(None),
+            stop: Arc::new(AtomicBool::new(false)),
+            shutdown_timeout: self.shutdown_timeout,
+            metrics_prefix: self.metrics_prefix,
+        };
+        Ok((Engine::new(life), core))
+    }
+}
+
+/// The monitor thread's life.
+fn monitor_thread(core: Arc<Core>, workers: &Arc<Workers>, stop: &AtomicBool) {
+    crate::clock::sharpen_sleep();
+    let mut monitor = Monitor::new(Arc::clone(&core));
+    while !stop.load(Ordering::Acquire) {
+        workers.expire(core.clock.now());
+        match monitor.turn(workers.next_deadline()) {
+            None => std::thread::park(),
+            Some(at) => {
+                let ahead = at.saturating_sub(core.clock.now());
+                if ahead > 0 {
+                    std::thread::park_timeout(Duration::from_nanos(ahead));
+                }
+            }
+        }
+    }
+}
+
+impl Life {
+    fn unregister(&self, id: &str) -> Result<StreamKey, Error> {
+        let core = &self.core;
+        let Some(stream) = core.leave(id) else {
+            return Err(if core.is_closed() { Error::ShutDown } else { unknown_stream(id) });
+        };
+        let (ticking, watches) = {
+            let mut inner = stream.inner.lock();
+            stream.set_gone();
+            core.routes.remove(id);
+            core.notifier.forget(stream.key);
+            core.change_spans(&inner.spans(), &[]);
+            if let Some(ticket) = inner.machine.open_ticket() {
+                core.resolve_ticket(ticket, Err("the stream was unregistered".to_owned()));
+            }
+            self.stop_all(&stream, &inner);
+            inner.plane.close_all(&core.cells);
+            let priorities: Vec<Priority> = inner.declared.iter().map(|d| d.priority).collect();
+            for priority in priorities {
+                inner.withdraw(&core.cells, priority);
+            }
+            // The shell may live on in a recorder: nothing heavy stays in it.
+            inner.machine = Machine::new(StreamConfig::default());
+            (std::mem::take(&mut inner.ticking), std::mem::take(&mut inner.watched).len())
+        };
+        core.post(Msg::Gone { ticking, watches });
+        Ok(stream.key)
+    }
+
+    /// One final `stop` for each activation still running.
+    fn stop_all(&self, stream: &Stream, inner: &Inner) {
+        let core = &self.core;
+        let Some(runner) = core.runner() else { return };
+        let never_begun = runner.forget(stream.key);
+        let deadline = JobDeadline::AfterBegin(core.policy().stop_timeout_ns);
+        for (priority, epoch, hot) in inner.machine.runs() {
+            if !hot && !never_begun.contains(&epoch) {
+                let call = monitor::stop(stream, priority, epoch);
+                runner.submit(Job { stream: stream.key, call, deadline });
+            }
+        }
+    }
+
+    /// Ends the engine; a second call finds nothing to do.
+    fn end(&self) -> ShutdownReport {
+        let core = &self.core;
+        if !core.close() {
+            return ShutdownReport::default();
+        }
+        for id in core.ids() {
+            // One that is unregistered meanwhile is gone all the same.
+            let _ = self.unregister(&id);
+        }
+        let until = deadline_in(self.shutdown_timeout);
+        let workers = self.workers.as_ref();
+        let mut detached_calls = workers.map_or(0, |workers| workers.shut_down(until));
+        self.stop.store(true, Ordering::Release);
+        core.waker.wake();
+        core.notifier.close();
+        if let Some(threads) = self.threads.lock().take() {
+            // The monitor runs no host code, so it ends.
+            let _ = threads.monitor.join();
+            if core.notifier.wait_ended(until.max(deadline_in(Duration::from_millis(10)))) {
+                let _ = threads.notifier.join();
+            } else {
+                detached_calls += 1;
+            }
+        }
+        core.set_runner(None);
+        core.bus.close();
+        ShutdownReport { detached_calls }
+    }
+}
+
+impl Engine {
+    /// An engine to be configured.
+    #[must_use]
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder {
+            config: EngineConfig::default(),
+            driver: None,
+            driver_workers: DEFAULT_DRIVER_WORKERS,
+            max_stuck_calls: DEFAULT_MAX_STUCK_CALLS,
+            shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
+            on_exhausted: None,
+            on_restored: None,
+            metrics_prefix: "changeover".to_owned(),
+        }
+    }
+
+    fn new(life: Life) -> Self {
+        Self { handle: Arc::new(Handle { life: Arc::new(life) }) }
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        &self.handle.life.core
+    }
+
+    fn stream(&self, id: &str) -> Result<Arc<Stream>, Error> {
+        match self.core().by_id(id) {
+            Some(stream) => Ok(stream),
+            None if self.core().is_closed() => Err(Error::ShutDown),
+            None => Err(unknown_stream(id)),
+        }
+    }
+
+    /// Starts supervising a stream. Its best input is started (or, hot, awaited) by the monitor;
+    /// this call waits for nobody.
+    ///
+    /// # Errors
+    /// A bad or empty id, duplicate priorities, negative durations, [`Error::AlreadyRegistered`],
+    /// [`Error::ShutDown`]. Nothing is changed then.
+    pub fn register(&self, stream: StreamConfig) -> Result<(), Error> {
+        stream.validate()?;
+        let core = self.core();
+        let id: Arc<str> = Arc::from(stream.id.as_str());
+        let spans = own_spans(&[stream.packet_timeout_ms, stream.connect_timeout_ms]);
+        let stream = core.enter(&id, |key| {
+            let inputs = stream.inputs.clone();
+            let entered = Stream::new(Arc::clone(&id), key, Machine::new(stream));
+            let mut inner = entered.inner.lock();
+            inner.own_spans = spans;
+            for input in &inputs {
+                inner.declare(&core.cells, key, input);
+            }
+            drop(inner);
+            Arc::new(entered)
+        })?;
+        {
+            let inner = stream.inner.lock();
+            if !stream.is_gone() {
+                core.routes.insert(&id, inner.route());
+                core.change_spans(&[], &inner.spans());
+            }
+        }
+        core.post(Msg::Stream(stream, Event::Look));
+        Ok(())
+    }
+
+    /// Ends supervision of a stream. After this returns no event, callback, metric or driver
+    /// call of it begins, except one final `stop` for each activation still running. Calls that
+    /// run may finish; their results are ignored. Its recorders answer *stale*.
+    ///
+    /// # Errors
+    /// [`Error::UnknownStream`], [`Error::ShutDown`].
+    pub fn unregister(&self, stream: &str) -> Result<(), Error> {
+        self.handle.life.unregister(stream).map(|_| ())
+    }
+
+    /// The same, and waits until every driver call and callback of the stream has returned.
+    /// May block.
+    ///
+    /// # Errors
+    /// As [`unregister`](Self::unregister); [`Error::WouldBlock`] inside a callback or driver
+    /// call and on the hand-driven engine (nothing is changed then); [`Error::TimedOut`] (the
+    /// stream is unregistered then, but a call has not returned).
+    pub fn unregister_and_wait(&self, stream: &str, timeout: Duration) -> Result<(), Error> {
+        if hostcall::inside() {
+            return Err(Error::WouldBlock { place: hostcall::PLACE });
+        }
+        let Some(workers) = &self.handle.life.workers else {
+            return Err(Error::WouldBlock { place: "on the hand-driven engine" });
+        };
+        let key = self.handle.life.unregister(stream)?;
+        let until = deadline_in(timeout);
+        let idle = workers.wait_idle(key, until) && self.core().notifier.wait_idle(key, until);
+        let waited_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        if idle { Ok(()) } else { Err(Error::TimedOut { waited_ms }) }
+    }
+
+    /// Whether a stream of this id is registered.
+    #[must_use]
+    pub fn is_registered(&self, stream: &str) -> bool {
+        self.core().by_id(stream).is_some()
+    }
+
+    /// The ids of all registered streams, sorted: a copy.
+    #[must_use]
+    pub fn registered_streams(&self) -> Vec<String> {
+        self.core().ids()
+    }
+
+    /// Opens the recorder of one producer.
+    ///
+    /// A cold input takes the epoch that the driver's `start` was given. On a hot input (epoch
+    /// `None`) each call begins a new epoch and makes the previous recorder stale. May block for
+    /// a moment; not for the packet path.
+    ///
+    /// # Errors
+    /// [`Error::UnknownStream`], [`Error::UnknownInput`]; [`Error::StaleEpoch`] for an epoch
+    /// that is not the input's open one; [`Error::RecorderOpen`] where the epoch has a recorder
+    /// (open siblings from it).
+    pub fn recorder(
+        &self,
+        stream: &str,
+        priority: Priority,
+        epoch: impl Into<Option<Epoch>>,
+    ) -> Result<Recorder, Error> {
+        let (core, id, epoch) = (self.core(), stream, epoch.into());
+        let stream = self.stream(id)?;
+        let mut guard = stream.inner.lock();
+        let inner = &mut *guard;
+        if stream.is_gone() {
+            return Err(unknown_stream(id));
+        }
+        let at = inner.declared.iter().position(|declared| declared.priority == priority);
+        let Some(at) = at else { return Err(unknown_input(id, priority)) };
+        let hot = inner.declared[at].hot;
+        let current = inner.plane.epoch_of(priority);
+        let cells = &core.cells;
+        // Nothing may have run for a while: packets are about to come.
+        core.clock.refresh();
+        let begins_anew = hot && epoch.is_none();
+        let opened = if begins_anew {
+            let declared = &mut inner.declared[at];
+            declared.had_recorder = true;
+            let by_id = declared.by_id;
+            let opened = inner.machine.new_epoch();
+            inner.plane.supersede(cells, priority);
+            inner.plane.open(cells, stream.key, priority, opened, Some(by_id));
+            opened
+        } else {
+            match epoch.filter(|epoch| current == Some(*epoch)) {
+                Some(epoch) => epoch,
+                None => return Err(Error::StaleEpoch { priority, epoch }),
+            }
+        };
+        let Some(cell) = inner.plane.take_home(cells, opened) else {
+            return Err(Error::RecorderOpen { priority, epoch: opened });
+        };
+        drop(guard);
+        let recorder =
+            Recorder::new(Arc::clone(core), Arc::clone(&stream), cell, opened, priority);
+        if begins_anew {
+            let event = Event::Opened { priority, epoch: opened, by_id: false };
+            core.post(Msg::Stream(stream, event));
+        }
+        Ok(recorder)
+    }
+
+    /// Records one packet by id and priority: the seed's call. Any thread; lock-free, and slower
+    /// than a [`Recorder`]. It carries no size, so it counts packets only.
+    ///
+    /// Counts while the input has an open epoch (a hot input without a recorder gets one from
+    /// its first packet). By-id packets cannot be told from those of a dead connection. Answers
+    /// [`Verdict::Stale`], with no other effect, for an unknown id or priority.
+    pub fn record_packet(&self, stream: &str, priority: Priority) -> Verdict {
+        let core = self.core();
+        core.routes.pinned(|guard| match core.routes.find(guard, stream, priority) {
+            Some(cell) => record_by_id(core, cell),
+            None => Verdict::Stale,
+        })
+    }
+
+    /// Reports that a source has failed. With an epoch, a report about another one than the
+    /// open one is ignored; `None` means whatever is current. An empty message is legal. An
+    /// input that is already degraded or stopped is not degraded again.
+    ///
+    /// # Errors
+    /// [`Error::UnknownStream`], [`Error::UnknownInput`].
+    pub fn report_input_error(
+        &self,
+        stream: &str,
+        priority: Priority,
+        epoch: impl Into<Option<Epoch>>,
+        message: &str,
+    ) -> Result<(), Error> {
+        let known = self.known_input(stream, priority)?;
+        let event = Event::Error { priority, epoch: epoch.into(), message: message.to_owned() };
+        self.core().post(Msg::Stream(known, event));
+        Ok(())
+    }
+
+    /// Moves the stream to this input and keeps it there (override) until that input degrades or
+    /// is removed, disabled or overridden. Validated at once; the ticket tells whether it was
+    /// accepted.
+    ///
+    /// # Errors
+    /// [`Error::UnknownStream`], [`Error::UnknownInput`], [`Error::InputDegraded`],
+    /// [`Error::InputStopped`]. Nothing is changed then.
+    pub fn switch_input(&self, stream: &str, priority: Priority) -> Result<SwitchTicket, Error> {
+        use crate::machine::NotEligible;
+        let core = self.core();
+        let found = self.known_input(stream, priority)?;
+        let id = || stream.to_owned();
+        match found.inner.lock().machine.check_switch(priority) {
+            // Declared, and on its way to the machine: its answer is the ticket's.
+            Ok(()) | Err(NotEligible::Unknown) => {}
+            Err(NotEligible::Stopped) => return Err(Error::InputStopped { stream: id(), priority }),
+            Err(NotEligible::Degraded(why)) => {
+                return Err(Error::InputDegraded { stream: id(), priority, why });
+            }
+        }
+        let (ticket, state) = core.new_ticket();
+        core.post(Msg::Stream(found, Event::Switch { priority, ticket }));
+        Ok(SwitchTicket { state, hand_driven: core.clock.is_hand_driven() })
+    }
+
+    /// Takes the operator's override back; the normal rules apply again.
+    ///
+    /// # Errors
+    /// [`Error::UnknownStream`].
+    pub fn clear_override(&self, stream: &str) -> Result<(), Error> {
+        let found = self.stream(stream)?;
+        self.core().post(Msg::Stream(found, Event::ClearOverride));
+        Ok(())
+    }
+
+    /// Switches an input off (it is no candidate any more; an active one is left) or on (it is
+    /// eligible, and unproved).
+    ///
+    /// # Errors
+    /// [`Error::UnknownStream`], [`Error::UnknownInput`].
+    pub fn set_input_enabled(
+        &self,
+        stream: &str,
+        priority: Priority,
+        enabled: bool,
+    ) -> Result<(), Error> {
+        let found = self.known_input(stream, priority)?;
+        self.core().post(Msg::Stream(found, Event::Enable { priority, enabled }));
+        Ok(())
+    }
+
+    /// Adds, removes and updates inputs in one atomic step; at most one move results.
+    ///
+    /// # Errors
+    /// [`Error::UnknownStream`]; [`Error::DuplicatePriority`] for a priority that is added though
+    /// it exists, or named twice; [`Error::UnknownInput`] for one that is removed or updated
+    /// though it does not exist; [`Error::NegativeDuration`]. Nothing is changed then.
+    pub fn update_inputs(&self, stream: &str, update: InputsUpdate) -> Result<(), Error> {
+        let (core, id) = (self.core(), stream);
+        validate_inputs(&update.added)?;
+        validate_inputs(&update.updated)?;
+        first_duplicate(&mut update.removed.clone())?;
+        let stream = self.stream(id)?;
+        {
+            let mut inner = stream.inner.lock();
+            if stream.is_gone() {
+                return Err(unknown_stream(id));
+            }
+            check_update(id, &inner, &update)?;
+            let before = inner.spans();
+            for priority in &update.removed {
+                inner.withdraw(&core.cells, *priority);
+            }
+            for input in &update.added {
+                inner.declare(&core.cells, stream.key, input);
+            }
+            for input in &update.updated {
+                inner.redeclare(&core.cells, stream.key, input);
+            }
+            core.change_spans(&before, &inner.spans());
+            core.routes.insert(&stream.id, inner.route());
+            // In the inbox before another update can be: the machine hears them in this order.
+            core.inbox.push(Msg::Stream(Arc::clone(&stream), Event::Update(update)));
+        }
+        core.waker.wake();
+        Ok(())
+    }
+
+    /// Has ingest write elsewhere: the active input (and one being started) restarts on the new
+    /// buffer. An empty id means the stream's own.
+    ///
+    /// # Errors
+    /// [`Error::UnknownStream`], [`Error::BadStreamId`].
+    pub fn update_buffer_write_id(&self, stream: &str, id: &str) -> Result<(), Error> {
+        let buffer = if id.is_empty() { stream } else { id };
+        validate_id(buffer)?;
+        let found = self.stream(stream)?;
+        self.core().post(Msg::Stream(found, Event::Buffer(Arc::from(buffer))));
+        Ok(())
+    }
+
+    /// Changes the policy, at once, for every stream. Inputs that are degraded stay so.
+    ///
+    /// # Errors
+    /// [`Error::NegativeDuration`], [`Error::ShutDown`].
+    pub fn set_config(&self, config: EngineConfig) -> Result<(), Error> {
+        config.validate()?;
+        if self.core().is_closed() {
+            return Err(Error::ShutDown);
+        }
+        self.core().set_config(config);
+        self.core().post(Msg::Policy);
+        Ok(())
+    }
+
+    /// The policy as it was set.
+    #[must_use]
+    pub fn config(&self) -> EngineConfig {
+        self.core().config()
+    }
+
+    /// One stream at this moment: a copy, taken without stopping the packet path.
+    ///
+    /// # Errors
+    /// [`Error::UnknownStream`].
+    pub fn runtime_status(&self, stream: &str) -> Result<RuntimeStatus, Error> {
+        let core = self.core();
+        self.view(stream, |machine, now, policy| {
+            machine.status(stream, now, policy, core.stall(), |at| core.clock.wall(at))
+        })
+    }
+
+    /// One input's configuration and live health.
+    ///
+    /// # Errors
+    /// [`Error::UnknownStream`], [`Error::UnknownInput`].
+    pub fn input_health(&self, stream: &str, priority: Priority) -> Result<InputHealth, Error> {
+        let core = self.core();
+        let health = self.view(stream, |machine, now, policy| {
+            machine.health(priority, now, policy, core.stall(), |at| core.clock.wall(at))
+        })?;
+        health.ok_or_else(|| unknown_input(stream, priority))
+    }
+
+    /// Shows a copy of the machine that knows the latest packets.
+    fn view<T>(
+        &self,
+        id: &str,
+        show: impl FnOnce(&Machine, Nanos, &crate::config::Policy) -> T,
+    ) -> Result<T, Error> {
+        let core = self.core();
+        let stream = self.stream(id)?;
+        let (policy, stall) = (core.policy(), core.stall());
+        let mut samples = Vec::new();
+        let machine = {
+            let inner = stream.inner.lock();
+            if stream.is_gone() {
+                return Err(unknown_stream(id));
+            }
+            // What a stamp settles to is the monitor's to say; for showing, the stamp will do.
+            inner.plane.sample(&core.cells, &PublishLog::new(true), &mut samples);
+            for (_, sample) in &mut samples {
+                sample.cut = false;
+            }
+            inner.machine.refreshed(core.clock.now(), &policy, stall, &samples)
+        };
+        Ok(show(&machine, core.clock.now(), &policy))
+    }
+
+    /// A bounded subscription to the engine's events (0 = 1,024). A full one loses its oldest
+    /// events, with a count, and delays nobody.
+    #[must_use]
+    pub fn subscribe(&self, capacity: usize) -> Subscription {
+        self.core().bus.subscribe(capacity)
+    }
+
+    /// Sets or clears the callback for a stream that has no usable input left. Called with the
+    /// stream's id on the notifier thread, in order with the restored callback of the stream.
+    pub fn set_exhausted_callback(&self, callback: Option<Box<dyn Fn(&str) + Send + Sync>>) {
+        self.core().notifier.set_exhausted(callback.map(Arc::from));
+    }
+
+    /// Sets or clears the callback for an exhausted stream that is back.
+    pub fn set_restored_callback(&self, callback: Option<Box<dyn Fn(&str) + Send + Sync>>) {
+        self.core().notifier.set_restored(callback.map(Arc::from));
+    }
+
+    /// The engine's counters, and how late its monitor has been.
+    #[must_use]
+    pub fn stats(&self) -> EngineStats {
+        let core = self.core();
+        core.stats.snapshot(core.stream_count() as u64, core.tick_ns(), core.bus.dropped())
+    }
+
+    /// Everything in OpenMetrics text.
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics_text(&self) -> String {
+        crate::metrics::text(self.core(), self.stats(), &self.handle.life.metrics_prefix)
+    }
+
+    /// The engine's precise clock: nanoseconds since it was built.
+    #[must_use]
+    pub fn now_ns(&self) -> Nanos {
+        self.core().clock.now()
+    }
+
+    /// Unregisters every stream, lets the final `stop` calls run, ends and joins the engine's
+    /// threads. Host calls that have not returned within the shutdown timeout are left to
+    /// themselves and counted. Afterwards calls answer [`Error::ShutDown`] and recorders answer
+    /// *stale*. May block; a second call answers an empty report.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] inside a callback or driver call; nothing is changed then.
+    pub fn shutdown(&self) -> Result<ShutdownReport, Error> {
+        if hostcall::inside() {
+            return Err(Error::WouldBlock { place: hostcall::PLACE });
+        }
+        Ok(self.handle.life.end())
+    }
+
+    fn known_input(&self, id: &str, priority: Priority) -> Result<Arc<Stream>, Error> {
+        let stream = self.stream(id)?;
+        let known = stream.inner.lock().declared(priority).is_some();
+        if known { Ok(stream) } else { Err(unknown_input(id, priority)) }
+    }
+}
+
+fn check_update(id: &str, inner: &Inner, update: &InputsUpdate) -> Result<(), Error> {
+    let known = |priority: Priority| inner.declared(priority).is_some();
+    for priority in &update.removed {
+        if !known(*priority) {
+            return Err(unknown_input(id, *priority));
+        }
+    }
+    for input in &update.added {
+        if known(input.priority) && !update.removed.contains(&input.priority) {
+            return Err(Error::DuplicatePriority { priority: input.priority });
+        }
+    }
+    for input in &update.updated {
+        if !known(input.priority) || update.removed.contains(&input.priority) {
+            return Err(unknown_input(id, input.priority));
+        }
+    }
+    Ok(())
+}
+
+fn unknown_stream(id: &str) -> Error {
+    Error::UnknownStream { stream: id.to_owned() }
+}
+
+fn unknown_input(id: &str, priority: Priority) -> Error {
+    Error::UnknownInput { stream: id.to_owned(), priority }
+}
+
+fn deadline_in(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3600))
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.life.core.is_closed() {
+            return;
+        }
+        if hostcall::inside() {
+            // Nothing can be waited for here: the end is another thread's work.
+            let life = Arc::clone(&self.life);
+            if spawn("changeover-end", move || {
+                let _ = life.end();
+            })
+            .is_ok() {
+                return;
+            }
+        }
+        self.life.end();
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("streams", &self.core().stream_count()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,287 @@
+//! The hand-over between two producers: revoke before grant, in the target's own call.
+//!
+//! Only *forward*, or the call that makes the cut, lets a packet out. The control plane arms the
+//! target; the target's producer, on its first packet, claims the cut, revokes the old one, then
+//! grants itself. Whoever finds a claimed cut completes it, so a preempted producer holds nobody
+//! up.
+//!
+//! What it guarantees: a total order of verdicts in which all forwards of the old precede all of
+//! the new; no old forward begins after the new one's answer has been observed; no packet of the
+//! target from the cutting one on is dropped. A verdict already answered may still be in the
+//! host's hands: each forward carries its cut number, which only grows.
+//!
+//! # Orderings
+//! Every operation here is SeqCst: it runs once a cut, and "revoke before grant" is a statement
+//! about two words. Records read their word relaxed: one word has one modification order, which
+//! already forbids an old forward after the revoke has been observed through the new grant's
+//! release/acquire chain of the host's own making.
+//!
+//! | from | by | to |
+//! |---|---|---|
+//! | drop | control plane: [`arm`] | armed(n) |
+//! | armed(n) | control plane: [`cancel`] | drop |
+//! | armed(n) | target's producer or control plane: [`cut`] | cutting(n) |
+//! | cutting(n) | anyone: [`cut`], after the peer was revoked | forward(n) |
+//! | forward(m) | whoever completes cut n > m, or control plane: [`revoke`] | drop |
+//! | any | control plane: [`close`] | stale |
+//! | any | [`move_home`] (a sibling is opened) | moved |
+
+use crate::cell::{CellIndex, Cells, Flags, Gate};
+use crate::sync::Ordering::{Acquire, Release, SeqCst};
+
+/// Changes the word that counts for `index` by `change` until it sticks or `change` declines;
+/// answers the word found last (which is the replaced one where it stuck).
+fn update(
+    cells: &Cells,
+    index: CellIndex,
+    mut change: impl FnMut(Flags) -> Option<Flags>,
+) -> Result<Flags, Flags> {
+    let mut at = cells.home_of(index);
+    loop {
+        let word = &cells.get(at).flags;
+        let seen = word.load(SeqCst);
+        if seen.gate() == Gate::Moved {
+            at = seen.cut();
+            continue;
+        }
+        let Some(changed) = change(seen) else { return Err(seen) };
+        if word.compare_exchange(seen, changed, SeqCst, SeqCst).is_ok() {
+            return Ok(seen);
+        }
+    }
+}
+
+/// The word that counts for `index`.
+pub(crate) fn flags(cells: &Cells, index: CellIndex) -> Flags {
+    match update(cells, index, |_| None) {
+        Ok(seen) | Err(seen) => seen,
+    }
+}
+
+/// Takes the air from the cell of this tag, where its grant is older than cut `below`.
+pub(crate) fn revoke(cells: &Cells, index: CellIndex, tag: u32, below: u32) {
+    // The outcome does not matter: a word that is not this tag's forward needs no revoking.
+    let _ = update(cells, index, |seen| {
+        let on_air = seen.tag() == tag && seen.gate() == Gate::Forward && seen.cut() < below;
+        on_air.then(|| seen.with(Gate::Drop, seen.cut()))
+    });
+}
+
+/// Arms the target: its next packet makes cut `n` and takes the air from `old`. The target must
+/// not be armed. Answers false where its epoch is over.
+pub(crate) fn arm(cells: &Cells, target: CellIndex, old: Option<CellIndex>, n: u32) -> bool {
+    let peer = old.map_or(0, |old| {
+        let tag = cells.get(old).flags.load(SeqCst).tag();
+        u64::from(old) << 32 | u64::from(tag)
+    });
+    // Release: whoever sees the armed word sees the peer that belongs to it.
+    cells.get(cells.home_of(target)).peer.store(peer, Release);
+    update(cells, target, |seen| {
+        matches!(seen.gate(), Gate::Drop).then(|| seen.with(Gate::Armed, n).watched(true))
+    })
+    .is_ok()
+}
+
+/// Takes the arming back. Answers false where the cut has been made (it is completed then).
+pub(crate) fn cancel(cells: &Cells, target: CellIndex) -> bool {
+    let taken = update(cells, target, |seen| {
+        (seen.gate() == Gate::Armed).then(|| seen.with(Gate::Drop, 0))
+    });
+    match taken {
+        Ok(_) => true,
+        Err(seen) if seen.gate() == Gate::Cutting => {
+            cut(cells, target);
+            false
+        }
+        Err(seen) => seen.gate() != Gate::Forward,
+    }
+}
+
+/// Makes the armed cut, or completes one that was claimed. Answers the word afterwards.
+pub(crate) fn cut(cells: &Cells, target: CellIndex) -> Flags {
+    loop {
+        let home = cells.home_of(target);
+        let cell = cells.get(home);
+        let seen = cell.flags.load(SeqCst);
+        match seen.gate() {
+            Gate::Armed => {
+                let claimed = seen.with(Gate::Cutting, seen.cut());
+                // Lost: another producer claimed it, or it was cancelled: look again.
+                let _ = cell.flags.compare_exchange(seen, claimed, SeqCst, SeqCst);
+            }
+            Gate::Cutting => {
+                let peer = cell.peer.load(Acquire);
+                // The peer belongs to this arming only if the word is still this cut's.
+                let still = cell.flags.load(SeqCst);
+                if still.gate() == Gate::Cutting && still.cut() == seen.cut() {
+                    if peer != 0 {
+                        revoke(cells, (peer >> 32) as CellIndex, peer as u32, seen.cut());
+                    }
+                    let granted = still.with(Gate::Forward, seen.cut());
+                    let _ = cell.flags.compare_exchange(still, granted, SeqCst, SeqCst);
+                }
+            }
+            Gate::Moved => {}
+            Gate::Stale | Gate::Drop | Gate::Forward => return seen,
+        }
+    }
+}
+
+/// Puts a cell on the air with no packet of its own: nobody else may be. Answers false where its
+/// epoch is over.
+pub(crate) fn grant(cells: &Cells, target: CellIndex, n: u32) -> bool {
+    update(cells, target, |seen| {
+        matches!(seen.gate(), Gate::Drop | Gate::Forward).then(|| seen.with(Gate::Forward, n))
+    })
+    .is_ok()
+}
+
+/// Opens a cell's gate at *drop*, before its recorder exists.
+pub(crate) fn open(cells: &Cells, index: CellIndex) {
+    let word = &cells.get(index).flags;
+    word.store(word.load(SeqCst).with(Gate::Drop, 0).watched(true), SeqCst);
+}
+
+/// Ends the epoch: its recorders answer *stale* from now on. A cut that was claimed is completed
+/// first, so that the old one is off the air exactly once.
+pub(crate) fn close(cells: &Cells, index: CellIndex) {
+    loop {
+        let closed = update(cells, index, |seen| {
+            (seen.gate() != Gate::Cutting)
+                .then(|| seen.with(Gate::Stale, seen.cut()).watched(false))
+        });
+        if closed.is_ok() {
+            return;
+        }
+        cut(cells, index);
+    }
+}
+
+/// Sets or clears the watch bit.
+pub(crate) fn watch(cells: &Cells, index: CellIndex, on: bool) {
+    let _ = update(cells, index, |seen| {
+        (seen.is_watched() != on && seen.gate() != Gate::Stale).then(|| seen.watched(on))
+    });
+}
+
+/// Clears the watch bit; answers whether it was set.
+pub(crate) fn unwatch(cells: &Cells, index: CellIndex) -> bool {
+    update(cells, index, |seen| seen.is_watched().then(|| seen.watched(false))).is_ok()
+}
+
+/// Moves the word that counts from `index` to `line`, a cell of the same tag that no producer
+/// writes, so that several producers can read it without sharing a written line. Answers where
+/// the word stands now.
+pub(crate) fn move_home(cells: &Cells, index: CellIndex, line: CellIndex) -> CellIndex {
+    let (old, new) = (cells.get(index), cells.get(line));
+    loop {
+        let seen = old.flags.load(SeqCst);
+        match seen.gate() {
+            Gate::Moved => return seen.cut(),
+            // So that the peer word is not needed at the new place while it is in use here.
+            Gate::Cutting => {
+                cut(cells, index);
+            }
+            _ => {
+                // The copy counts from the moment the exchange below sticks, and not before:
+                // nobody is sent here yet.
+                new.peer.store(old.peer.load(Acquire), Release);
+                new.flags.store(seen, SeqCst);
+                let moved = seen.with(Gate::Moved, line).watched(false);
+                if old.flags.compare_exchange(seen, moved, SeqCst, SeqCst).is_ok() {
+                    return line;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::StreamKey;
+
+    const KEY: StreamKey = StreamKey { slot: 0, generation: 0 };
+
+    fn pair() -> (Cells, CellIndex, CellIndex) {
+        let cells = Cells::new();
+        let (old, new) = (cells.acquire(KEY), cells.acquire(KEY));
+        open(&cells, old);
+        open(&cells, new);
+        assert!(grant(&cells, old, 1));
+        (cells, old, new)
+    }
+
+    fn gates(cells: &Cells, a: CellIndex, b: CellIndex) -> (Gate, Gate) {
+        (flags(cells, a).gate(), flags(cells, b).gate())
+    }
+
+    #[test]
+    fn the_targets_packet_cuts_and_the_old_one_is_off() {
+        let (cells, old, new) = pair();
+        assert!(arm(&cells, new, Some(old), 2));
+        assert_eq!(gates(&cells, old, new), (Gate::Forward, Gate::Armed));
+        assert_eq!(cut(&cells, new).cut(), 2);
+        assert_eq!(gates(&cells, old, new), (Gate::Drop, Gate::Forward));
+        assert!(!cancel(&cells, new), "too late");
+    }
+
+    #[test]
+    fn a_cancelled_arming_leaves_the_old_one_on() {
+        let (cells, old, new) = pair();
+        assert!(arm(&cells, new, Some(old), 2));
+        assert!(cancel(&cells, new));
+        assert_eq!(cut(&cells, new).gate(), Gate::Drop);
+        assert_eq!(gates(&cells, old, new), (Gate::Forward, Gate::Drop));
+    }
+
+    #[test]
+    fn a_late_helper_cannot_revoke_a_newer_grant() {
+        let (cells, old, _) = pair();
+        let tag = flags(&cells, old).tag();
+        assert!(grant(&cells, old, 5));
+        revoke(&cells, old, tag, 3);
+        assert_eq!(flags(&cells, old).gate(), Gate::Forward, "granted by a later cut than 3");
+        revoke(&cells, old, tag + 1, 9);
+        assert_eq!(flags(&cells, old).gate(), Gate::Forward, "another epoch's tag");
+        revoke(&cells, old, tag, 9);
+        assert_eq!(flags(&cells, old).gate(), Gate::Drop);
+    }
+
+    #[test]
+    fn a_closed_epoch_is_stale_whatever_it_was_doing() {
+        let (cells, old, new) = pair();
+        assert!(arm(&cells, new, Some(old), 2));
+        close(&cells, new);
+        assert_eq!(gates(&cells, old, new), (Gate::Forward, Gate::Stale));
+        assert!(!arm(&cells, new, Some(old), 3) && !grant(&cells, new, 3));
+        close(&cells, old);
+        assert_eq!(cut(&cells, old).gate(), Gate::Stale);
+    }
+
+    #[test]
+    fn a_moved_word_takes_its_state_along() {
+        let (cells, old, new) = pair();
+        assert!(arm(&cells, new, Some(old), 2));
+        for cell in [old, new] {
+            let line = cells.acquire_tagged(KEY, Some(flags(&cells, cell).tag()));
+            assert_eq!(move_home(&cells, cell, line), line);
+            assert_eq!(move_home(&cells, cell, 99), line, "it moves once");
+        }
+        assert_eq!(gates(&cells, old, new), (Gate::Forward, Gate::Armed));
+        assert_eq!(cut(&cells, new).gate(), Gate::Forward);
+        assert_eq!(gates(&cells, old, new), (Gate::Drop, Gate::Forward));
+    }
+
+    #[test]
+    fn watching_is_a_bit_beside_the_gate() {
+        let (cells, old, _) = pair();
+        assert!(unwatch(&cells, old) && !unwatch(&cells, old));
+        watch(&cells, old, true);
+        assert!(flags(&cells, old).is_watched());
+        assert_eq!(flags(&cells, old).gate(), Gate::Forward);
+        close(&cells, old);
+        watch(&cells, old, true);
+        assert!(!flags(&cells, old).is_watched(), "a dead epoch is not watched");
+    }
+}

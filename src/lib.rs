@@ -1,0 +1,102 @@
+//! A failover engine for live media inputs.
+//!
+//! A stream has several redundant inputs: a main encoder, a backup, another path, a slate.
+//! changeover watches every packet of every input, notices at the deadline that the active one
+//! is silent or reported bad, and moves the stream to the best input, without restarting
+//! anything downstream. It moves back when the better input has proved itself, obeys the
+//! operator, and explains every move and every refusal.
+//!
+//! # Two planes
+//! The *packet plane*: each producer thread holds a [`Recorder`] and calls
+//! [`record`](Recorder::record) for every packet. That writes one 64-byte line of its own, reads
+//! the published time, and answers a [`Verdict`]: forward (with the number of the cut), drop, or
+//! stale. Wait-free; no lock, no system call, no allocation.
+//!
+//! The *control plane*: one monitor thread per [`Engine`] sleeps to the next deadline, looks at
+//! the cells, and feeds a pure state machine per stream; host code (the [`IngestDriver`], the
+//! callbacks) runs on threads of its own, and nobody waits for it.
+//!
+//! ```
+//! use changeover::{Engine, InputConfig, Packet, StreamConfig, Verdict};
+//!
+//! let engine = Engine::builder().build()?;
+//! let news = StreamConfig::new("news")
+//!     .input(InputConfig::hot(0, "udp://main"))
+//!     .input(InputConfig::hot(1, "udp://backup"));
+//! engine.register(news)?;
+//! let mut main = engine.recorder("news", 0, None)?; // one per producer thread
+//! # let datagram = [0_u8; 1316];
+//! match main.record(Packet::new(datagram.len())) {
+//!     Verdict::Forward(_cut) => { /* send it */ }
+//!     Verdict::Drop => {}
+//!     Verdict::Stale => { /* open a new recorder */ }
+//! }
+//! # Ok::<(), changeover::Error>(())
+//! ```
+//!
+//! # Progress and threads
+//! | call | progress | thread |
+//! |---|---|---|
+//! | [`Recorder::record`] and its kin | wait-free | its owner's |
+//! | [`Engine::record_packet`] | lock-free | any |
+//! | [`Recorder::report_error`], token answers | lock-free but for a wake | any |
+//! | everything else of [`Engine`] | takes short locks, waits for no host code | any |
+//! | [`SwitchTicket::wait`], [`Engine::unregister_and_wait`], [`Engine::shutdown`] | may block | any but the engine's own |
+//!
+//! # Reading order
+//! `types`, `config`, `machine` (the decisions; its documentation is the state x event table),
+//! `cell`, `handover`, `recorder` (the packet plane), `routes` (by-id look-up), `deadlines`,
+//! `publish`, `monitor` (the loop), `driver`, `workers`, `engine`.
+
+mod cell;
+mod clock;
+mod config;
+mod core;
+mod deadlines;
+mod driver;
+mod engine;
+mod error;
+mod events;
+mod hand;
+mod handover;
+mod hostcall;
+mod machine;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod monitor;
+mod notify;
+mod plane;
+mod publish;
+mod recorder;
+mod routes;
+mod stats;
+mod status;
+mod stream;
+mod sync;
+mod ticket;
+mod types;
+mod workers;
+
+pub use crate::config::{
+    DEFAULT_ERROR_HISTORY, DEFAULT_FAILBACK_COOLDOWN_MS, DEFAULT_FAILBACK_STABLE_MS,
+    DEFAULT_PACKET_TIMEOUT_MS, DEFAULT_PROBE_COOLDOWN_MS, DEFAULT_PROBE_TIMEOUT_MS,
+    DEFAULT_STOP_TIMEOUT_MS, DEFAULT_SWITCH_HISTORY, EngineConfig, InputConfig, InputsUpdate,
+    StreamConfig,
+};
+pub use crate::driver::{
+    Answer, AnswerToken, DriverCall, IngestDriver, ProbeCall, RebindCall, StartCall, StopCall,
+};
+pub use crate::engine::{Engine, EngineBuilder, ShutdownReport};
+pub use crate::error::Error;
+pub use crate::events::{DEFAULT_EVENT_CAPACITY, Event, EventKind, Subscription};
+pub use crate::hand::HandEngine;
+pub use crate::recorder::Recorder;
+pub use crate::stats::EngineStats;
+pub use crate::status::{
+    ErrorEntry, InputHealth, InputHealthSnapshot, RuntimeStatus, SwitchEvent,
+};
+pub use crate::ticket::SwitchTicket;
+pub use crate::types::{
+    Epoch, InputStatus, MAX_STREAM_ID_BYTES, Nanos, Packet, Priority, StreamStatus, SwitchReason,
+    Verdict,
+};

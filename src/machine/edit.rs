@@ -1,0 +1,207 @@
+//! Live edits: inputs added, removed, updated, switched off and on, and a new buffer.
+
+use super::switching::Begin;
+use super::{Action, Cx, Input, Leaving, Machine};
+use crate::config::{InputConfig, InputsUpdate};
+use crate::events::EventKind;
+use crate::sync::Arc;
+use crate::types::{Priority, SwitchReason};
+
+impl Machine {
+    /// One atomic change of the inputs; the caller has validated it. At most one move results.
+    pub(super) fn on_update(&mut self, cx: &mut Cx<'_>, update: InputsUpdate) {
+        let InputsUpdate { added, removed, mut updated } = update;
+        let (replacing, added): (Vec<_>, Vec<_>) =
+            added.into_iter().partition(|input| removed.contains(&input.priority));
+        let gone: Vec<Priority> = removed
+            .into_iter()
+            .filter(|priority| !replacing.iter().any(|input| input.priority == *priority))
+            .collect();
+        updated.extend(replacing);
+
+        // The source on the air may live on under another number.
+        let on_air = self.active.and_then(|active| self.index_of(active)).filter(|i| {
+            let (priority, address) = (self.inputs[*i].priority(), &self.inputs[*i].config.address);
+            gone.contains(&priority)
+                || updated.iter().any(|new| new.priority == priority && new.address != *address)
+        });
+        let heir = on_air.and_then(|i| {
+            let old = &self.inputs[i];
+            self.left.is_none().then_some(())?;
+            old.run.as_ref()?;
+            added
+                .iter()
+                .chain(&updated)
+                .filter(|new| new.address == old.config.address && new.hot == old.config.hot)
+                .map(|new| new.priority)
+                .min()
+        });
+        let bequest = heir.and(on_air).and_then(|i| {
+            let from = self.inputs[i].priority();
+            self.inputs[i].run.take().map(|run| (from, run))
+        });
+
+        for priority in gone {
+            self.remove(cx, priority);
+        }
+        for config in updated {
+            self.reconfigure(cx, config);
+        }
+        let mut best_added: Option<Priority> = None;
+        for config in added {
+            let priority = config.priority;
+            let at = self.inputs.partition_point(|input| input.priority() < priority);
+            self.inputs.insert(at, Input::new(config));
+            best_added = Some(best_added.map_or(priority, |best| best.min(priority)));
+        }
+
+        if let (Some(heir), Some((from, run))) = (heir, bequest) {
+            self.adopt(cx, heir, from, run);
+        }
+        if let Some(added) = best_added
+            && self.better_inputs().iter().any(|input| input.priority() == added)
+            && self.pending.as_ref().is_none_or(|p| !p.manual && added < p.target)
+        {
+            self.begin(cx, added, Begin::upward(SwitchReason::InputAdded));
+        }
+    }
+
+    fn remove(&mut self, cx: &mut Cx<'_>, priority: Priority) {
+        let Some(i) = self.index_of(priority) else { return };
+        if self.pending.as_ref().is_some_and(|pending| pending.target == priority) {
+            self.supersede_pending(cx, "the target was removed");
+        }
+        self.drop_override_of(cx, priority, "removed");
+        self.leave(cx, i, SwitchReason::InputRemoved, "");
+        self.end_run(cx, i);
+        self.inputs.remove(i);
+    }
+
+    /// If this is the active input: it is to be left, but stays on the air while it delivers,
+    /// until its successor does.
+    fn leave(&mut self, cx: &mut Cx<'_>, i: usize, reason: SwitchReason, detail: &'static str) {
+        if self.left.is_some() || self.active != Some(self.inputs[i].priority()) {
+            return;
+        }
+        self.left = Some((reason, detail));
+        if cx.delivers(&self.inputs[i])
+            && let Some(run) = self.inputs[i].take_run()
+        {
+            let config = self.inputs[i].config.clone();
+            self.leaving = Some(Leaving { priority: config.priority, config, run });
+        }
+    }
+
+    /// A new configuration under an old number. Another address is another source.
+    fn reconfigure(&mut self, cx: &mut Cx<'_>, config: InputConfig) {
+        let Some(i) = self.index_of(config.priority) else { return };
+        let old = Arc::clone(&self.inputs[i].config);
+        let same_source = old.address == config.address && old.hot == config.hot;
+        if same_source {
+            self.inputs[i].config = Arc::new(config);
+            return;
+        }
+        self.end_run(cx, i);
+        self.drop_failure_of_edit(i);
+        self.inputs[i].config = Arc::new(config);
+        let priority = Some(self.inputs[i].priority());
+        let carries = priority == self.active && self.left.is_none();
+        if carries || priority == self.pending.as_ref().map(|pending| pending.target) {
+            self.bring_up(cx, i);
+        }
+    }
+
+    fn drop_failure_of_edit(&mut self, i: usize) {
+        self.inputs[i].reset_health();
+        self.inputs[i].wanted_since = None;
+    }
+
+    /// Makes an input run that the stream wants: the driver's work, or the host's.
+    fn bring_up(&mut self, cx: &mut Cx<'_>, i: usize) {
+        if self.inputs[i].config.hot {
+            self.inputs[i].wanted_since = Some(cx.now);
+        } else {
+            self.start_run(cx, i, false);
+        }
+    }
+
+    /// The source on the air has another number now: no start, no stop, the same epoch.
+    fn adopt(&mut self, cx: &mut Cx<'_>, heir: Priority, from: Priority, run: super::Run) {
+        let Some(i) = self.index_of(heir) else { return };
+        if self.pending.as_ref().is_some_and(|pending| pending.target == heir) {
+            self.supersede_pending(cx, "the source on the air took its number");
+        }
+        self.end_run(cx, i);
+        let input = &mut self.inputs[i];
+        input.reset_health();
+        input.wanted_since = None;
+        input.proved = run.last.is_some();
+        input.last_stamp = run.stamp;
+        input.steady_since = run.stamp;
+        let epoch = run.epoch;
+        input.run = Some(run);
+        let input = Arc::clone(&input.config);
+        cx.act(Action::Rebind { from, input, epoch });
+        self.active = Some(heir);
+        self.left = None;
+        self.record_switch(cx, Some(from), heir, SwitchReason::InputRemoved, String::new());
+    }
+
+    /// The operator switches an input off or on.
+    pub(super) fn on_enable(&mut self, cx: &mut Cx<'_>, priority: Priority, enabled: bool) {
+        let Some(i) = self.index_of(priority) else { return };
+        if self.inputs[i].enabled == enabled {
+            return;
+        }
+        if enabled {
+            let input = &mut self.inputs[i];
+            input.enabled = true;
+            input.proved = false;
+            input.steady_since = None;
+            input.probe.due = None;
+            if let Some(run) = input.run.as_mut() {
+                // A hot input that went on all the while: its clocks start anew.
+                (run.since, run.last) = (cx.now, None);
+            }
+            if input.failure.take().is_some() {
+                input.errors.clear();
+                cx.emit(EventKind::InputRecovered {
+                    input_priority: priority,
+                    evidence: "enabled",
+                });
+            }
+            return;
+        }
+        if self.pending.as_ref().is_some_and(|pending| pending.target == priority) {
+            self.supersede_pending(cx, "the target was disabled");
+        }
+        self.drop_override_of(cx, priority, "disabled");
+        self.leave(cx, i, SwitchReason::Manual, "disabled");
+        if !self.inputs[i].config.hot {
+            self.end_run(cx, i);
+        }
+        let input = &mut self.inputs[i];
+        input.enabled = false;
+        input.proved = false;
+        input.wanted_since = None;
+        input.probe.in_flight = None;
+    }
+
+    /// Ingest writes elsewhere from now on: what runs for the stream restarts.
+    pub(super) fn on_buffer(&mut self, cx: &mut Cx<'_>, buffer: Arc<str>) {
+        if buffer == self.buffer_write_id {
+            return;
+        }
+        self.buffer_write_id = buffer;
+        for i in 0..self.inputs.len() {
+            let input = &self.inputs[i];
+            if input.config.hot || input.run.is_none() {
+                continue;
+            }
+            // A degraded one that is kept running restarts too, and stays degraded until its
+            // packets come.
+            self.end_run(cx, i);
+            self.start_run(cx, i, false);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Evidence: packets that prove an input, silence and errors that degrade it.
+
+use super::{Action, Cx, Failure, Machine, Sample};
+use crate::events::EventKind;
+use crate::types::{Epoch, Nanos, Priority, SwitchReason};
+
+impl Machine {
+    /// What the packet plane has counted for one epoch.
+    pub(super) fn observe(&mut self, cx: &mut Cx<'_>, epoch: Epoch, sample: &Sample) {
+        if let Some(leaving) = self.leaving.as_mut().filter(|l| l.run.epoch == epoch) {
+            leaving.run.absorb(cx.now, sample);
+            return;
+        }
+        let Some(i) = self.index_of_epoch(epoch) else { return };
+        let input = &mut self.inputs[i];
+        let Some(run) = input.run.as_mut() else { return };
+        if !run.absorb(cx.now, sample) {
+            return;
+        }
+        let accepted_by_packet = !std::mem::replace(&mut run.accepted, true);
+        input.last_stamp = Some(sample.stamp);
+        input.wanted_since = None;
+        // Whatever a probe in flight finds, this is the better proof.
+        input.probe.in_flight = None;
+        input.probe.due = None;
+        let priority = input.priority();
+        if accepted_by_packet {
+            cx.emit(EventKind::InputStarted { input_priority: priority, epoch });
+        }
+        if input.enabled {
+            self.prove(cx, i, sample.stamp, "packets");
+        }
+    }
+
+    /// Evidence is in: the input is eligible again, and proved.
+    pub(super) fn prove(&mut self, cx: &mut Cx<'_>, i: usize, at: Nanos, evidence: &'static str) {
+        let input = &mut self.inputs[i];
+        input.proved = true;
+        if evidence == "packets" {
+            input.steady_since.get_or_insert(at);
+        }
+        if input.failure.take().is_some() {
+            input.errors.clear();
+            input.probe.due = None;
+            cx.emit(EventKind::InputRecovered { input_priority: input.priority(), evidence });
+        }
+    }
+
+    /// Degrades what is due: silence, missing first packets, starts that never answered.
+    pub(super) fn expire_runs(&mut self, cx: &mut Cx<'_>) {
+        for i in 0..self.inputs.len() {
+            let Some((deadline, span)) = self.run_deadline(cx, i) else { continue };
+            if cx.now < deadline {
+                continue;
+            }
+            let input = &self.inputs[i];
+            let message = match &input.run {
+                Some(run) if !run.accepted => {
+                    format!("start did not answer within {}", for_people(span))
+                }
+                run => {
+                    let since = match run {
+                        Some(run) => run.last.unwrap_or(run.since),
+                        None => input.wanted_since.unwrap_or(cx.now),
+                    };
+                    let silent = for_people(cx.now.saturating_sub(since));
+                    format!("no packet for {silent} (timeout {})", for_people(span))
+                }
+            };
+            self.degrade(cx, i, SwitchReason::Timeout, message);
+        }
+        let silent = self
+            .leaving
+            .as_ref()
+            .is_some_and(|l| cx.now >= cx.silence_deadline(&l.config, &l.run).0);
+        if silent {
+            self.end_leaving(cx);
+        }
+    }
+
+    /// When an input counts as silent, and the span that it is allowed.
+    pub(super) fn run_deadline(&self, cx: &Cx<'_>, i: usize) -> Option<(Nanos, Nanos)> {
+        let input = &self.inputs[i];
+        if !input.enabled {
+            return None;
+        }
+        match (&input.run, input.wanted_since) {
+            // A degraded run is only judged while it is on trial.
+            (Some(run), _) if input.failure.is_none() || (run.trial && run.last.is_none()) => {
+                Some(cx.silence_deadline(&input.config, run))
+            }
+            (None, Some(since)) if input.failure.is_none() => {
+                let span = cx.connect_timeout(&input.config);
+                Some((cx.stall.extend(since.saturating_add(span), span), span))
+            }
+            _ => None,
+        }
+    }
+
+    /// An input has failed.
+    pub(super) fn degrade(&mut self, cx: &mut Cx<'_>, i: usize, cause: SwitchReason, why: String) {
+        let was_degraded = self.inputs[i].failure.is_some();
+        let input = &mut self.inputs[i];
+        let priority = input.priority();
+        input.errors.push_front((cx.now, why.clone()));
+        input.errors.truncate(cx.policy.error_history);
+        input.last_failure = Some((cx.now, why.clone()));
+        input.proved = false;
+        input.steady_since = None;
+        input.wanted_since = None;
+        input.probe.due = Some(cx.now.saturating_add(cx.policy.probe_cooldown_ns));
+        let run = input.run.as_ref();
+        let silent_after = run.and_then(|run| run.stamp).filter(|_| cause == SwitchReason::Timeout);
+        let message = why.clone();
+        input.failure = Some(Failure { cause, message, silent_after });
+        // An error ends the activation, and so does a start that never answered or a trial that
+        // brought nothing; silence alone does not.
+        let over = cause == SwitchReason::Error
+            || run.is_some_and(|run| !run.accepted || (run.trial && run.last.is_none()));
+        if over {
+            self.end_run(cx, i);
+        }
+        if was_degraded {
+            return;
+        }
+        cx.emit(EventKind::InputDegraded { input_priority: priority, reason: why.clone(), cause });
+        if self.pending.as_ref().is_some_and(|pending| pending.target == priority) {
+            self.fail_pending(cx, &why);
+        }
+        self.drop_override_of(cx, priority, "degraded");
+    }
+
+    /// The host says that a source has failed.
+    pub(super) fn on_error(
+        &mut self,
+        cx: &mut Cx<'_>,
+        priority: Priority,
+        epoch: Option<Epoch>,
+        message: String,
+    ) {
+        if let Some(leaving) = &self.leaving {
+            let means_it = match epoch {
+                Some(epoch) => epoch == leaving.run.epoch,
+                None => leaving.priority == priority && self.index_of(priority).is_none(),
+            };
+            if means_it {
+                return self.end_leaving(cx);
+            }
+        }
+        let Some(i) = self.index_of(priority) else { return };
+        let input = &self.inputs[i];
+        if epoch.is_some() && epoch != input.epoch() {
+            return;
+        }
+        if input.is_candidate() {
+            self.degrade(cx, i, SwitchReason::Error, message);
+        } else if input.enabled {
+            // Known to be degraded, so nothing is recorded again; but its activation is over,
+            // and leaving it open would keep the input from ever being probed.
+            self.end_run(cx, i);
+        }
+    }
+
+    /// The driver has answered a start.
+    pub(super) fn on_started(
+        &mut self,
+        cx: &mut Cx<'_>,
+        epoch: Epoch,
+        outcome: Result<(), String>,
+    ) {
+        if let Some(leaving) = self.leaving.as_mut().filter(|l| l.run.epoch == epoch) {
+            leaving.run.accepted = true;
+            if outcome.is_err() {
+                self.end_leaving(cx);
+            }
+            return;
+        }
+        let Some(i) = self.index_of_epoch(epoch) else { return };
+        match outcome {
+            Ok(()) => {
+                let input = &mut self.inputs[i];
+                let priority = input.priority();
+                let Some(run) = input.run.as_mut() else { return };
+                if !std::mem::replace(&mut run.accepted, true) {
+                    cx.emit(EventKind::InputStarted { input_priority: priority, epoch });
+                }
+            }
+            Err(why) => {
+                // Nothing runs, so there is nothing to stop.
+                if let Some(run) = self.inputs[i].take_run() {
+                    cx.act(Action::Close { epoch: run.epoch });
+                }
+                self.degrade(cx, i, SwitchReason::Error, why);
+            }
+        }
+    }
+}
+
+/// A span for people: whole seconds from 10 s up, else whole milliseconds, truncated.
+fn for_people(span: Nanos) -> String {
+    if span >= 10_000_000_000 {
+        format!("{}s", span / 1_000_000_000)
+    } else {
+        format!("{}ms", span / 1_000_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::for_people;
+
+    #[test]
+    fn spans_are_seconds_from_ten_up() {
+        assert_eq!(for_people(30_999_999_999), "30s");
+        assert_eq!(for_people(10_000_000_000), "10s");
+        assert_eq!(for_people(9_999_999_999), "9999ms");
+        assert_eq!(for_people(200_900_000), "200ms");
+    }
+}

@@ -1,0 +1,382 @@
+//! One stream's decisions, pure: events and time in, actions out. No clock, no thread, no
+//! atomics, no I/O; deadlines are data ([`Machine::next_deadline`]).
+//!
+//! The caller passes, with every event, what the packet plane has counted for each open epoch
+//! (so packets are known before a deadline is judged), carries out the actions in order, makes
+//! the packet plane agree with [`Machine::air`], and calls again at the next deadline. A step
+//! first takes the samples over, then the event, then what is due, then decides; deciding is a
+//! level (it looks at the facts, not at the event), so nothing is lost that was refused once.
+//!
+//! # The state x event table
+//! The state of one input, and what an event makes of it. `Off` = eligible, not running; `Opening`
+//! = start called, no answer yet; `Waiting` = accepted, or hot and opened, no packet yet;
+//! `Flowing` = packets came less than T ago; `Silent` = degraded, still running; `Failed` =
+//! degraded, not running; `Stopped` = switched off. Left table: the active input of a stream
+//! whose other inputs have all failed, so that the stream stays with it. Right table: a standby
+//! while another input is active and flows (`Opening` and `Waiting`: the target of an operator's
+//! switch; `Flowing`: a hot one; `Silent`: a hot one). `.` = the event does not concern the
+//! state and changes nothing. Every cell is tested (`machine::table`), the tables below are what
+//! the test reads.
+//!
+//! ```text active
+//!             | packet  | deadline | start ok | start failed | error  | probe ok | probe bad | disable | enable | edit    | opened
+//! Off         | .       | .        | .        | .            | .      | .        | .         | .       | .      | .       | .
+//! Opening     | Flowing | Failed   | Waiting  | Failed       | Failed | .        | .         | Stopped | .      | Opening | .
+//! Waiting     | Flowing | Silent   | .        | Failed       | Failed | .        | .         | Stopped | .      | Opening | .
+//! Flowing     | Flowing | Silent   | .        | Failed       | Failed | .        | .         | Stopped | .      | Opening | .
+//! Silent      | Flowing | .        | .        | Failed       | Failed | .        | .         | Stopped | .      | Opening | .
+//! Failed      | .       | .        | .        | .            | .      | Opening  | Failed    | Stopped | .      | Opening | .
+//! Stopped     | .       | .        | .        | .            | .      | .        | .         | .       | Opening| Stopped | .
+//! ```
+//!
+//! ```text standby
+//!             | packet  | deadline | start ok | start failed | error  | probe ok | probe bad | disable | enable | edit    | opened
+//! Off         | .       | .        | .        | .            | Failed | .        | .         | Stopped | .      | Off     | Waiting
+//! Opening     | Flowing | Failed   | Waiting  | Failed       | Failed | .        | .         | Stopped | .      | Opening | .
+//! Waiting     | Flowing | Failed   | .        | Failed       | Failed | .        | .         | Stopped | .      | Opening | .
+//! Flowing     | Flowing | Silent   | .        | .            | Failed | .        | .         | Stopped | .      | Off     | Waiting
+//! Silent      | Flowing | .        | .        | .            | Failed | .        | .         | Stopped | .      | Off     | Silent
+//! Failed      | .       | .        | .        | .            | .      | Off      | Failed    | Stopped | .      | Off     | Silent
+//! Stopped     | .       | .        | .        | .            | .      | .        | .         | .       | Off    | Stopped | Stopped
+//! ```
+
+mod edit;
+mod health;
+mod input;
+mod operator;
+mod probing;
+mod select;
+mod switching;
+mod view;
+
+use std::collections::VecDeque;
+
+pub(crate) use self::input::{Failure, Input, Run, Sample};
+pub(crate) use self::view::NotEligible;
+use crate::config::{InputConfig, InputsUpdate, Policy, StreamConfig, ms_to_ns};
+use crate::events::EventKind;
+use crate::publish::Stall;
+use crate::sync::Arc;
+use crate::types::{Epoch, FOREVER_NS, Nanos, Priority, SwitchReason};
+
+/// What happens to a stream.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// Nothing but time and packets: a deadline, a look at what is watched, a changed policy.
+    Look,
+    /// A recorder was opened on a hot input (or its first by-id packet came): a new epoch.
+    Opened { priority: Priority, epoch: Epoch, by_id: bool },
+    /// The last recorder of an epoch is gone.
+    Closed { epoch: Epoch },
+    Started { epoch: Epoch, outcome: Result<(), String> },
+    Probed { priority: Priority, ticket: u64, outcome: ProbeOutcome },
+    Error { priority: Priority, epoch: Option<Epoch>, message: String },
+    Switch { priority: Priority, ticket: u64 },
+    ClearOverride,
+    Enable { priority: Priority, enabled: bool },
+    Update(InputsUpdate),
+    Buffer(Arc<str>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProbeOutcome {
+    Good,
+    Bad,
+    Unsupported,
+}
+
+/// What the engine is to do, in this order.
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    Start { input: Arc<InputConfig>, epoch: Epoch, buffer: Arc<str>, deadline: Nanos },
+    Stop { priority: Priority, epoch: Epoch },
+    Probe { input: Arc<InputConfig>, ticket: u64, deadline: Nanos },
+    Rebind { from: Priority, input: Arc<InputConfig>, epoch: Epoch },
+    /// The epoch is over: its recorders answer *stale*.
+    Close { epoch: Epoch },
+    Emit(EventKind),
+    /// The exhausted callback.
+    Exhausted,
+    /// The restored callback.
+    Restored,
+    Ticket { ticket: u64, outcome: Result<(), String> },
+}
+
+/// What a step stands in.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: Nanos,
+    pub(crate) policy: &'a Policy,
+    pub(crate) stall: Stall,
+    pub(crate) stream_packet_timeout_ns: Nanos,
+    pub(crate) stream_connect_timeout_ns: Nanos,
+    pub(crate) out: &'a mut Vec<Action>,
+}
+
+impl Cx<'_> {
+    fn act(&mut self, action: Action) {
+        self.out.push(action);
+    }
+
+    fn emit(&mut self, kind: EventKind) {
+        self.out.push(Action::Emit(kind));
+    }
+}
+
+/// One stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    buffer_write_id: Arc<str>,
+    packet_timeout_ns: Nanos,
+    connect_timeout_ns: Nanos,
+    /// Ascending by priority.
+    inputs: Vec<Input>,
+    active: Option<Priority>,
+    /// Set while the active input has been removed or disabled, and is to be left: why.
+    left: Option<(SwitchReason, &'static str)>,
+    /// Its activation, as long as that stays on the air.
+    leaving: Option<Leaving>,
+    pending: Option<Pending>,
+    override_: Option<Priority>,
+    exhausted: bool,
+    /// The recovery stands in the history; the first packet is still to come.
+    recovery_recorded: bool,
+    /// When the stream last went from one input to another.
+    last_switch: Option<Nanos>,
+    switches: VecDeque<Switch>,
+    failovers: u64,
+    /// Whether two or more inputs were usable, once known.
+    redundant: Option<bool>,
+    /// The refusal that was last reported.
+    refused: Option<(Priority, &'static str)>,
+    last_epoch: u64,
+    next_probe: u64,
+}
+
+/// An activation that stays on the air until its successor delivers.
+#[derive(Clone, Debug)]
+struct Leaving {
+    priority: Priority,
+    config: Arc<InputConfig>,
+    run: Run,
+}
+
+/// A switch that is decided and not effective yet.
+#[derive(Clone, Debug)]
+struct Pending {
+    target: Priority,
+    reason: SwitchReason,
+    detail: String,
+    /// Stands only while the target is better than the active one.
+    upward: bool,
+    manual: bool,
+    /// The active one was lost when this was decided.
+    forced: bool,
+    /// To be answered at acceptance.
+    ticket: Option<u64>,
+    override_set: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Switch {
+    pub(crate) at: Nanos,
+    pub(crate) from: Option<Priority>,
+    pub(crate) to: Priority,
+    pub(crate) reason: SwitchReason,
+    pub(crate) detail: String,
+}
+
+impl Machine {
+    /// A stream as registered; the configuration is valid. Nothing happens before the first step.
+    pub(crate) fn new(config: StreamConfig) -> Self {
+        let buffer =
+            if config.buffer_write_id.is_empty() { &config.id } else { &config.buffer_write_id };
+        let buffer_write_id = Arc::from(buffer.as_str());
+        let mut inputs: Vec<Input> = config.inputs.into_iter().map(Input::new).collect();
+        inputs.sort_unstable_by_key(Input::priority);
+        Self {
+            buffer_write_id,
+            packet_timeout_ns: ms_to_ns(config.packet_timeout_ms),
+            connect_timeout_ns: ms_to_ns(config.connect_timeout_ms),
+            inputs,
+            active: None,
+            left: None,
+            leaving: None,
+            pending: None,
+            override_: None,
+            exhausted: false,
+            recovery_recorded: false,
+            last_switch: None,
+            switches: VecDeque::new(),
+            failovers: 0,
+            redundant: None,
+            refused: None,
+            last_epoch: 0,
+            next_probe: 1,
+        }
+    }
+
+    fn cx<'a>(
+        &self,
+        now: Nanos,
+        policy: &'a Policy,
+        stall: Stall,
+        out: &'a mut Vec<Action>,
+    ) -> Cx<'a> {
+        Cx {
+            now,
+            policy,
+            stall,
+            stream_packet_timeout_ns: self.packet_timeout_ns,
+            stream_connect_timeout_ns: self.connect_timeout_ns,
+            out,
+        }
+    }
+
+    /// One step. `samples`: every open epoch's counts, as of now.
+    pub(crate) fn step(
+        &mut self,
+        now: Nanos,
+        policy: &Policy,
+        stall: Stall,
+        samples: &[(Epoch, Sample)],
+        event: Event,
+        out: &mut Vec<Action>,
+    ) {
+        let mut cx = self.cx(now, policy, stall, out);
+        let cx = &mut cx;
+        for (epoch, sample) in samples {
+            self.observe(cx, *epoch, sample);
+        }
+        match event {
+            Event::Look => {}
+            Event::Opened { priority, epoch, by_id } => self.on_opened(cx, priority, epoch, by_id),
+            Event::Closed { epoch } => {
+                if let Some(i) = self.index_of_epoch(epoch)
+                    && let Some(run) = self.inputs[i].run.as_mut()
+                {
+                    run.open = false;
+                }
+            }
+            Event::Started { epoch, outcome } => self.on_started(cx, epoch, outcome),
+            Event::Probed { priority, ticket, outcome } => {
+                self.on_probed(cx, priority, ticket, outcome);
+            }
+            Event::Error { priority, epoch, message } => {
+                self.on_error(cx, priority, epoch, message);
+            }
+            Event::Switch { priority, ticket } => self.on_switch(cx, priority, ticket),
+            Event::ClearOverride => self.on_clear_override(cx),
+            Event::Enable { priority, enabled } => self.on_enable(cx, priority, enabled),
+            Event::Update(update) => self.on_update(cx, update),
+            Event::Buffer(buffer) => self.on_buffer(cx, buffer),
+        }
+        // What one pass brings about can make the next thing due at this very moment (a failed
+        // probe with no cooldown, an exhausted stream whose trial is due): pass until quiet.
+        for _ in 0..8 {
+            let before = cx.out.len();
+            self.expire_runs(cx);
+            self.decide(cx);
+            self.run_probes(cx);
+            if cx.out.len() == before {
+                break;
+            }
+        }
+    }
+
+    /// When to call again, if nothing happens before.
+    pub(crate) fn next_deadline(&self, now: Nanos, policy: &Policy, stall: Stall) -> Option<Nanos> {
+        let mut nothing = Vec::new();
+        let cx = self.cx(now, policy, stall, &mut nothing);
+        let per_input = (0..self.inputs.len()).flat_map(|i| {
+            [self.run_deadline(&cx, i).map(|(at, _)| at), self.probe_deadline(&cx, i)]
+        });
+        let leaving = self.leaving.as_ref().map(|l| cx.silence_deadline(&l.config, &l.run).0);
+        per_input
+            .chain([leaving, self.failback_deadline(&cx)])
+            .flatten()
+            .filter(|at| *at < FOREVER_NS)
+            .min()
+    }
+
+    /// What the packet plane is to do: the epoch on the air, and the epoch whose next packet
+    /// makes the cut.
+    pub(crate) fn air(&self) -> (Option<Epoch>, Option<Epoch>) {
+        let on_air = match &self.leaving {
+            Some(leaving) => Some(leaving.run.epoch),
+            None => self.active_input().and_then(Input::epoch),
+        };
+        let target = self.pending.as_ref().and_then(|pending| self.index_of(pending.target));
+        let armed = target.and_then(|i| self.inputs[i].epoch());
+        (on_air, armed.filter(|epoch| Some(*epoch) != on_air))
+    }
+
+    /// The epochs whose next packet matters at once.
+    pub(crate) fn watched(
+        &self,
+        now: Nanos,
+        policy: &Policy,
+        stall: Stall,
+        out: &mut Vec<Epoch>,
+    ) {
+        let mut nothing = Vec::new();
+        let cx = self.cx(now, policy, stall, &mut nothing);
+        for input in &self.inputs {
+            let Some(run) = &input.run else { continue };
+            let awaited = input.failure.is_some()
+                || run.last.is_none()
+                || self.pending.as_ref().is_some_and(|p| p.target == input.priority())
+                || self.readiness(&cx, input) == select::Readiness::NextPacket
+                    && self.better_inputs().iter().any(|b| b.priority() == input.priority());
+            if awaited {
+                out.push(run.epoch);
+            }
+        }
+    }
+
+    /// A new epoch, for a start or for a recorder that is being opened.
+    pub(crate) fn new_epoch(&mut self) -> Epoch {
+        self.last_epoch += 1;
+        Epoch::new(self.last_epoch)
+    }
+
+    fn on_opened(&mut self, cx: &mut Cx<'_>, priority: Priority, epoch: Epoch, by_id: bool) {
+        let Some(i) = self.index_of(priority) else {
+            // Removed meanwhile.
+            return cx.act(Action::Close { epoch });
+        };
+        let input = &mut self.inputs[i];
+        if !input.config.hot || input.run.as_ref().is_some_and(|run| run.epoch > epoch) {
+            return cx.act(Action::Close { epoch });
+        }
+        // A reconnect does not buy time: silence, and the wait for a first packet, go on.
+        let healthy = input.failure.is_none() && input.enabled;
+        let since = match &input.run {
+            Some(run) if healthy => run.last.unwrap_or(run.since),
+            _ => input.wanted_since.filter(|_| healthy).unwrap_or(cx.now),
+        };
+        if let Some(old) = input.take_run() {
+            cx.act(Action::Close { epoch: old.epoch });
+        }
+        input.wanted_since = None;
+        input.steady_since = None;
+        input.run = Some(Run { accepted: true, open: !by_id, ..Run::new(epoch, since, cx.now) });
+    }
+
+    fn index_of(&self, priority: Priority) -> Option<usize> {
+        self.inputs.binary_search_by_key(&priority, Input::priority).ok()
+    }
+
+    fn index_of_epoch(&self, epoch: Epoch) -> Option<usize> {
+        self.inputs.iter().position(|input| input.epoch() == Some(epoch))
+    }
+
+    /// The active input, unless it is being left.
+    fn active_input(&self) -> Option<&Input> {
+        let active = self.active.filter(|_| self.left.is_none())?;
+        self.index_of(active).map(|i| &self.inputs[i])
+    }
+
+    fn usable_inputs(&self) -> usize {
+        self.inputs.iter().filter(|input| input.is_candidate()).count()
+    }
+}

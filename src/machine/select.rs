@@ -1,0 +1,105 @@
+//! Who may carry the stream, and who is best.
+
+use super::{Cx, Input, Machine};
+use crate::types::{Nanos, Priority};
+
+/// How far a better input is from a failback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    Ready,
+    /// It waits for this moment.
+    Until(Nanos),
+    /// It waits for its next packet.
+    NextPacket,
+    /// Evidence is missing.
+    Unproved,
+}
+
+impl Machine {
+    /// The active input is in the list, and eligible.
+    pub(super) fn active_is_eligible(&self) -> bool {
+        self.active_input().is_some_and(Input::is_candidate)
+    }
+
+    pub(super) fn active_delivers(&self, cx: &Cx<'_>) -> bool {
+        self.active_is_eligible() && self.active_input().is_some_and(|input| cx.delivers(input))
+    }
+
+    /// What is on the air still delivers, so that a successor may take its time.
+    pub(super) fn air_delivers(&self, cx: &Cx<'_>) -> bool {
+        match &self.leaving {
+            Some(leaving) => cx.run_delivers(&leaving.config, &leaving.run),
+            None => self.active_delivers(cx),
+        }
+    }
+
+    /// Delivering, and after a move forced by silence, later than the one that is left.
+    fn known_to_deliver(&self, cx: &Cx<'_>, input: &Input) -> bool {
+        let left = self.active_input().and_then(|input| input.failure.as_ref());
+        let after = left.and_then(|failure| failure.silent_after);
+        let stamp = input.run.as_ref().and_then(|run| run.stamp);
+        cx.delivers(input) && (after.is_none() || stamp > after)
+    }
+
+    /// The best input for a move that failure forces: the override, then one that delivers, then
+    /// (when everything was lost) one that is proved, then the lowest number.
+    pub(super) fn best_forced(&self, cx: &Cx<'_>) -> Option<Priority> {
+        let candidates = || self.inputs.iter().filter(|input| input.is_candidate());
+        if let Some(chosen) = self.override_.or_else(|| self.manual_target())
+            && candidates().any(|input| input.priority() == chosen)
+        {
+            return Some(chosen);
+        }
+        candidates()
+            .min_by_key(|input| {
+                let silent = !self.known_to_deliver(cx, input);
+                (silent, self.exhausted && silent && !input.proved, input.priority())
+            })
+            .map(Input::priority)
+    }
+
+    pub(super) fn manual_target(&self) -> Option<Priority> {
+        self.pending.as_ref().filter(|pending| pending.manual).map(|pending| pending.target)
+    }
+
+    /// Inputs strictly better than the active one, best first, where a voluntary move upwards is
+    /// allowed at all.
+    pub(super) fn better_inputs(&self) -> &[Input] {
+        match self.active {
+            Some(active) if self.override_.is_none() && self.active_is_eligible() => {
+                let end = self.inputs.partition_point(|input| input.priority() < active);
+                &self.inputs[..end]
+            }
+            _ => &[],
+        }
+    }
+
+    /// Whether an input is proved enough for a failback, cooldown aside.
+    pub(super) fn readiness(&self, cx: &Cx<'_>, input: &Input) -> Readiness {
+        if !input.is_candidate() || !input.proved {
+            return Readiness::Unproved;
+        }
+        if !input.config.hot {
+            return Readiness::Ready;
+        }
+        let Some(run) = input.run.as_ref().filter(|_| cx.delivers(input)) else {
+            return Readiness::Unproved;
+        };
+        let (Some(since), Some(stamp)) = (input.steady_since, run.stamp) else {
+            return Readiness::Unproved;
+        };
+        let until = since.saturating_add(cx.policy.failback_stable_ns);
+        if stamp >= until {
+            Readiness::Ready
+        } else if cx.now < until {
+            Readiness::Until(until)
+        } else {
+            Readiness::NextPacket
+        }
+    }
+
+    /// When the failback cooldown ends.
+    pub(super) fn cooldown_end(&self, cx: &Cx<'_>) -> Nanos {
+        self.last_switch.map_or(0, |at| at.saturating_add(cx.policy.failback_cooldown_ns))
+    }
+}

@@ -1,0 +1,444 @@
+//! The control loop: publish the time, hear the inbox, look at what is due or watched, step the
+//! machines, carry their actions out, sleep to the next deadline or tick.
+//!
+//! Everything happens in [`Monitor::turn`], which the monitor thread and the hand-driven engine
+//! both call. It never waits for host code.
+
+use crate::cell::CellIndex;
+use crate::config::Policy;
+use crate::core::{Answers, Core, Msg};
+use crate::deadlines::{Deadlines, Entry};
+use crate::driver::{
+    Answer, AnswerSink, CallId, CallRunner, DriverCall, Job, JobDeadline, ProbeCall, RebindCall,
+    Slip, StartCall, StopCall,
+};
+use crate::events::EventKind;
+use crate::machine::{Action, Event, ProbeOutcome, Sample};
+use crate::notify::Notice;
+use crate::publish::PublishLog;
+use crate::stream::{Inner, Stream};
+use crate::sync::{Arc, AtomicU64, Ordering, fence};
+use crate::types::{Epoch, FOREVER_NS, Nanos, StreamKey};
+
+/// A wake-up this late is a stall, whatever the tick.
+const STALL_MIN_NS: Nanos = 20_000_000;
+/// Void entries in the queue of deadlines beyond which it is tidied.
+const TIDY_AT: usize = 4096;
+
+pub(crate) struct Monitor {
+    core: Arc<Core>,
+    answers: Arc<dyn AnswerSink>,
+    log: PublishLog,
+    deadlines: Deadlines,
+    /// Cells whose next packet matters, with what they had counted.
+    watch: Vec<Watch>,
+    /// How many of them are void.
+    void_watches: usize,
+    /// Inputs that keep the clock ticking, over all streams.
+    ticking: usize,
+    /// Batches of cells that wait until no look-up can be reading them.
+    in_grace: Arc<AtomicU64>,
+    /// When the monitor meant to wake next.
+    plan: Option<Nanos>,
+    now: Nanos,
+    policy: Arc<Policy>,
+    runner: Option<Arc<dyn CallRunner>>,
+    // Kept for their memory.
+    samples: Vec<(Epoch, Sample)>,
+    actions: Vec<Action>,
+    due: Vec<Entry>,
+    told: Vec<CellIndex>,
+    epochs: Vec<Epoch>,
+    cells: Vec<(CellIndex, u64)>,
+}
+
+#[derive(Clone, Copy)]
+struct Watch {
+    cell: CellIndex,
+    packets: u64,
+    stream: StreamKey,
+    version: u32,
+}
+
+impl Monitor {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self {
+            answers: Arc::new(Answers(Arc::downgrade(&core))),
+            log: PublishLog::new(core.clock.is_hand_driven()),
+            deadlines: Deadlines::new(),
+            watch: Vec::new(),
+            void_watches: 0,
+            ticking: 0,
+            in_grace: Arc::new(AtomicU64::new(0)),
+            plan: None,
+            now: 0,
+            policy: core.policy(),
+            runner: None,
+            samples: Vec::new(),
+            actions: Vec::new(),
+            due: Vec::new(),
+            told: Vec::new(),
+            epochs: Vec::new(),
+            cells: Vec::new(),
+            core,
+        }
+    }
+
+    /// The next deadline, ticks aside.
+    pub(crate) fn next_deadline(&self) -> Option<Nanos> {
+        self.deadlines.next()
+    }
+
+    /// A wake-up at this time is punctual (the hand-driven clock was moved there on purpose).
+    pub(crate) fn expect_at(&mut self, at: Nanos) {
+        self.plan = Some(at);
+    }
+
+    /// Does everything that there is to do now; answers when to come back (`None`: when woken).
+    pub(crate) fn turn(&mut self, calls_deadline: Option<Nanos>) -> Option<Nanos> {
+        let core = Arc::clone(&self.core);
+        core.stats.wakes.fetch_add(1, Ordering::Relaxed);
+        let tick = core.tick_ns();
+        self.now = core.clock.now().max(self.now);
+        let late = self.plan.map_or(0, |plan| self.now.saturating_sub(plan));
+        let stalled = late > (4 * tick).max(STALL_MIN_NS);
+        core.clock.publish(self.now);
+        self.log.published(self.now, stalled);
+        if stalled {
+            core.set_stall(self.log.stall());
+            core.stats.stalls.fetch_add(1, Ordering::Relaxed);
+            self.publish_event(EventKind::Stall { late_ms: late / 1_000_000 });
+        }
+        self.policy = core.policy();
+        self.runner = core.runner();
+
+        while let Some(msg) = core.inbox.pop() {
+            self.hear(msg);
+        }
+        self.hear_packets();
+        self.look_at_watched();
+        self.look_at_due();
+        self.tidy();
+
+        let tick_at = (self.ticking > 0).then(|| self.now + tick);
+        self.plan = [tick_at, self.deadlines.next(), calls_deadline].into_iter().flatten().min();
+        self.plan
+    }
+
+    fn hear(&mut self, msg: Msg) {
+        match msg {
+            Msg::Stream(stream, event) => self.process(&stream, event),
+            Msg::Answered(key, call, answer) => {
+                if let Some(stream) = self.core.by_key(key) {
+                    self.process(&stream, answered(call, answer));
+                }
+            }
+            Msg::Policy => {
+                self.policy = self.core.policy();
+                let core = Arc::clone(&self.core);
+                core.for_each_stream(|stream| self.process(stream, Event::Look));
+            }
+            Msg::Gone { ticking, watches } => {
+                self.ticking -= ticking;
+                self.void_watches += watches;
+            }
+        }
+    }
+
+    /// Packets that found a watch bit.
+    fn hear_packets(&mut self) {
+        let mut told = std::mem::take(&mut self.told);
+        self.core.cells.drain_told(&mut told);
+        for cell in told.drain(..) {
+            let stream = self.core.cells.stream_of(cell).and_then(|key| self.core.by_key(key));
+            if let Some(stream) = stream {
+                self.process(&stream, Event::Look);
+            }
+        }
+        self.told = told;
+    }
+
+    /// A packet may have missed a watch bit that was being set: its count shows it, at the next
+    /// tick at the latest.
+    fn look_at_watched(&mut self) {
+        let mut i = 0;
+        while let Some(watch) = self.watch.get(i).copied() {
+            let counted = self.core.cells.get(watch.cell).packets.load(Ordering::Relaxed);
+            if counted == watch.packets {
+                i += 1;
+                continue;
+            }
+            let stream = self.core.by_key(watch.stream);
+            let valid = |stream: &Arc<Stream>| {
+                stream.watch_version.load(Ordering::Relaxed) == watch.version
+            };
+            match stream.filter(valid) {
+                Some(stream) => {
+                    self.watch[i].packets = counted;
+                    i += 1;
+                    self.process(&stream, Event::Look);
+                }
+                None => {
+                    self.watch.swap_remove(i);
+                    self.void_watches = self.void_watches.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    fn look_at_due(&mut self) {
+        let mut due = std::mem::take(&mut self.due);
+        self.deadlines.take_due(self.now, &mut due);
+        for entry in due.drain(..) {
+            let Some(stream) = self.core.by_key(entry.stream) else { continue };
+            {
+                let mut inner = stream.inner.lock();
+                if inner.timer_seq != entry.seq {
+                    continue;
+                }
+                inner.timer_at = None;
+            }
+            self.core.stats.looked(self.now.saturating_sub(entry.at));
+            self.process(&stream, Event::Look);
+        }
+        self.due = due;
+    }
+
+    /// One step of one stream.
+    fn process(&mut self, stream: &Arc<Stream>, event: Event) {
+        let mut inner = stream.inner.lock();
+        if stream.is_gone() {
+            if let Event::Switch { ticket, .. } = event {
+                let why = "the stream was unregistered".to_owned();
+                self.core.resolve_ticket(ticket, Err(why));
+            }
+            return;
+        }
+        let inner = &mut *inner;
+        self.open_by_id(inner);
+        self.step(stream, inner, event);
+        self.follow_up(stream, inner);
+    }
+
+    /// A hot input without a recorder that was heard by id: its packets open an epoch.
+    fn open_by_id(&mut self, inner: &mut Inner) {
+        let core = Arc::clone(&self.core);
+        for i in 0..inner.declared.len() {
+            let declared = &mut inner.declared[i];
+            if !declared.hot || declared.had_recorder || inner.plane.is_open(declared.priority) {
+                continue;
+            }
+            let counted = core.cells.get(declared.by_id).packets.load(Ordering::Acquire);
+            if counted == declared.heard {
+                continue;
+            }
+            let (priority, by_id, before) = (declared.priority, declared.by_id, declared.heard);
+            declared.heard = counted;
+            let epoch = inner.machine.new_epoch();
+            inner.plane.open_by_id(&core.cells, priority, epoch, by_id, before);
+            let event = Event::Opened { priority, epoch, by_id: true };
+            let (policy, stall) = (Arc::clone(&self.policy), self.log.stall());
+            inner.machine.step(self.now, &policy, stall, &[], event, &mut self.actions);
+        }
+    }
+
+    fn step(&mut self, stream: &Arc<Stream>, inner: &mut Inner, event: Event) {
+        let core = Arc::clone(&self.core);
+        self.samples.clear();
+        inner.plane.sample(&core.cells, &self.log, &mut self.samples);
+        let (policy, stall) = (Arc::clone(&self.policy), self.log.stall());
+        let samples = std::mem::take(&mut self.samples);
+        inner.machine.step(self.now, &policy, stall, &samples, event, &mut self.actions);
+        self.samples = samples;
+        self.carry_out(stream, inner);
+        inner.plane.reconcile(&core.cells, inner.machine.air());
+    }
+
+    fn carry_out(&mut self, stream: &Arc<Stream>, inner: &mut Inner) {
+        let core = Arc::clone(&self.core);
+        let mut actions = std::mem::take(&mut self.actions);
+        for action in actions.drain(..) {
+            match action {
+                Action::Start { input, epoch, buffer, deadline } => {
+                    let declared = inner.declared(input.priority).map(|declared| declared.by_id);
+                    let cells = &core.cells;
+                    inner.plane.open(cells, stream.key, input.priority, epoch, declared);
+                    let slip = self.slip(stream.key, CallId::Start { epoch });
+                    let call = StartCall {
+                        stream: Arc::clone(&stream.id),
+                        input,
+                        epoch,
+                        buffer_write_id: buffer,
+                        slip,
+                    };
+                    self.submit(stream.key, DriverCall::Start(call), JobDeadline::At(deadline));
+                }
+                Action::Stop { priority, epoch } => {
+                    self.submit(stream.key, stop(stream, priority, epoch), self.stop_deadline());
+                }
+                Action::Probe { input, ticket, deadline } => {
+                    let id = CallId::Probe { priority: input.priority, ticket };
+                    let slip = self.slip(stream.key, id);
+                    let call = ProbeCall { stream: Arc::clone(&stream.id), input, slip };
+                    self.submit(stream.key, DriverCall::Probe(call), JobDeadline::At(deadline));
+                }
+                Action::Rebind { from, input, epoch } => {
+                    let by_id = inner.declared(input.priority).map(|declared| declared.by_id);
+                    inner.plane.rebind(&core.cells, epoch, input.priority, by_id);
+                    if !input.hot {
+                        let stream_id = Arc::clone(&stream.id);
+                        let call =
+                            RebindCall { stream: stream_id, from_priority: from, input, epoch };
+                        let call = DriverCall::Rebind(call);
+                        self.submit(stream.key, call, self.stop_deadline());
+                    }
+                }
+                Action::Close { epoch } => {
+                    let reopened = inner.plane.close(&core.cells, epoch);
+                    let heard = reopened.map(|cell| (cell, core.cells.get(cell)));
+                    if let Some((cell, heard)) = heard
+                        && let Some(found) = inner.declared.iter_mut().find(|d| d.by_id == cell)
+                    {
+                        found.heard = heard.packets.load(Ordering::Acquire);
+                    }
+                }
+                Action::Emit(kind) => {
+                    if matches!(kind, EventKind::InputFailover { .. }) {
+                        core.stats.failovers.fetch_add(1, Ordering::Relaxed);
+                    }
+                    let at = core.clock.wall(self.now);
+                    core.bus.publish(at, self.now, Some(&stream.id), kind);
+                }
+                Action::Exhausted => {
+                    core.notifier.push(stream.key, &stream.id, Notice::Exhausted);
+                }
+                Action::Restored => core.notifier.push(stream.key, &stream.id, Notice::Restored),
+                Action::Ticket { ticket, outcome } => core.resolve_ticket(ticket, outcome),
+            }
+        }
+        self.actions = actions;
+    }
+
+    /// What a step leaves to be arranged: watch bits, the next deadline, the tick.
+    fn follow_up(&mut self, stream: &Arc<Stream>, inner: &mut Inner) {
+        let (policy, stall) = (Arc::clone(&self.policy), self.log.stall());
+        let mut epochs = std::mem::take(&mut self.epochs);
+        epochs.clear();
+        inner.machine.watched(self.now, &policy, stall, &mut epochs);
+        self.cells.clear();
+        inner.plane.watch(&self.core.cells, &epochs, &mut self.cells);
+        // Pairs with nothing but itself: a packet counted before the bit was set and after the
+        // sample was taken is found by the count that `watch` listed before setting the bit, at
+        // the next tick; the fence keeps that count from being read after the bit is visible.
+        fence(Ordering::SeqCst);
+        if !inner.watched.iter().eq(self.cells.iter().map(|(cell, _)| cell)) {
+            let version = stream.watch_version.load(Ordering::Relaxed).wrapping_add(1);
+            stream.watch_version.store(version, Ordering::Relaxed);
+            self.void_watches += inner.watched.len();
+            inner.watched.clear();
+            for (cell, packets) in self.cells.drain(..) {
+                inner.watched.push(cell);
+                self.watch.push(Watch { cell, packets, stream: stream.key, version });
+            }
+        }
+        self.epochs = epochs;
+
+        let ticking = inner.machine.ticking();
+        self.ticking = self.ticking + ticking - inner.ticking;
+        inner.ticking = ticking;
+
+        let next = inner.machine.next_deadline(self.now, &policy, stall);
+        let Some(next) = next.filter(|next| *next < FOREVER_NS) else { return };
+        if inner.timer_at.is_none_or(|at| next < at) {
+            inner.timer_seq = inner.timer_seq.wrapping_add(1);
+            inner.timer_at = Some(next);
+            let (seq, stream) = (inner.timer_seq, stream.key);
+            // A deadline that is due and was not acted on would spin: look again at the next
+            // millisecond instead.
+            debug_assert!(next > self.now, "the machine left something undone");
+            let at = next.max(self.now + 1_000_000 * u64::from(next <= self.now));
+            self.deadlines.insert(Entry { at, stream, seq });
+        }
+    }
+
+    /// Cells that rest are handed to the collector; void deadlines are dropped when they are
+    /// many.
+    fn tidy(&mut self) {
+        let resting = self.core.cells.take_resting();
+        if !resting.is_empty() {
+            let (core, waiting) = (Arc::downgrade(&self.core), Arc::clone(&self.in_grace));
+            waiting.fetch_add(1, Ordering::Relaxed);
+            self.core.routes.after_grace(move || {
+                waiting.fetch_sub(1, Ordering::Relaxed);
+                if let Some(core) = core.upgrade() {
+                    core.cells.recycle(&resting);
+                }
+            });
+        }
+        if self.in_grace.load(Ordering::Relaxed) > 0 {
+            self.core.routes.collect();
+        }
+        let streams = self.core.stream_count();
+        if self.deadlines.len() > TIDY_AT.max(2 * streams) {
+            let core = Arc::clone(&self.core);
+            self.deadlines.retain(|entry| {
+                core.by_key(entry.stream)
+                    .is_some_and(|stream| stream.inner.lock().timer_seq == entry.seq)
+            });
+        }
+        if self.void_watches > self.watch.len() / 2 {
+            let core = Arc::clone(&self.core);
+            self.watch.retain(|watch| {
+                core.by_key(watch.stream).is_some_and(|stream| {
+                    stream.watch_version.load(Ordering::Relaxed) == watch.version
+                })
+            });
+            self.void_watches = 0;
+        }
+    }
+
+    fn slip(&self, key: StreamKey, call: CallId) -> Slip {
+        Slip::new(Arc::clone(&self.answers), key, call)
+    }
+
+    fn stop_deadline(&self) -> JobDeadline {
+        JobDeadline::AfterBegin(self.policy.stop_timeout_ns)
+    }
+
+    fn submit(&self, stream: StreamKey, call: DriverCall, deadline: JobDeadline) {
+        if let Some(runner) = &self.runner {
+            runner.submit(Job { stream, call, deadline });
+        }
+    }
+
+    fn publish_event(&self, kind: EventKind) {
+        let at = self.core.clock.wall(self.now);
+        self.core.bus.publish(at, self.now, None, kind);
+    }
+}
+
+/// The `stop` of one activation.
+pub(crate) fn stop(stream: &Stream, input_priority: i32, epoch: Epoch) -> DriverCall {
+    DriverCall::Stop(StopCall { stream: Arc::clone(&stream.id), input_priority, epoch })
+}
+
+fn answered(call: CallId, answer: Answer) -> Event {
+    match call {
+        CallId::Start { epoch } => {
+            let outcome = match answer {
+                Answer::Done => Ok(()),
+                Answer::Failed(why) => Err(why),
+                Answer::Unsupported | Answer::Later => Err("start is not supported".to_owned()),
+            };
+            Event::Started { epoch, outcome }
+        }
+        CallId::Probe { priority, ticket } => {
+            let outcome = match answer {
+                Answer::Done => ProbeOutcome::Good,
+                Answer::Unsupported => ProbeOutcome::Unsupported,
+                Answer::Failed(_) | Answer::Later => ProbeOutcome::Bad,
+            };
+            Event::Probed { priority, ticket, outcome }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The exhausted and restored callbacks: one thread, in order, and a slow one delays nobody's
+//! decisions.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use crate::hostcall;
+use crate::sync::{Arc, Condvar, Mutex};
+use crate::types::StreamKey;
+
+/// A host's callback: it is given the stream's id.
+pub(crate) type Callback = Arc<dyn Fn(&str) + Send + Sync>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Notice {
+    Exhausted,
+    Restored,
+}
+
+pub(crate) struct Notifier {
+    state: Mutex<State>,
+    changed: Condvar,
+    inline: bool,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<(StreamKey, Arc<str>, Notice)>,
+    /// How many of the queue are a stream's.
+    waiting: HashMap<StreamKey, usize>,
+    running: Option<StreamKey>,
+    on_exhausted: Option<Callback>,
+    on_restored: Option<Callback>,
+    closed: bool,
+    thread_ended: bool,
+}
+
+impl Notifier {
+    /// For a thread that calls [`Notifier::run`].
+    pub(crate) fn threaded() -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), inline: false }
+    }
+
+    /// For a caller of [`Notifier::drain`].
+    pub(crate) fn inline() -> Self {
+        Self { inline: true, ..Self::threaded() }
+    }
+
+    pub(crate) fn set_exhausted(&self, callback: Option<Callback>) {
+        let old = std::mem::replace(&mut self.state.lock().on_exhausted, callback);
+        drop(old);
+    }
+
+    pub(crate) fn set_restored(&self, callback: Option<Callback>) {
+        let old = std::mem::replace(&mut self.state.lock().on_restored, callback);
+        drop(old);
+    }
+
+    /// Queues a notice. Waiting ones of a stream that cancel each other out are dropped in
+    /// pairs, so the queue never holds more than two of a stream.
+    pub(crate) fn push(&self, key: StreamKey, id: &Arc<str>, notice: Notice) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return;
+        }
+        let waiting = state.waiting.entry(key).or_default();
+        if *waiting >= 2 {
+            *waiting -= 1;
+            let latest = state.queue.iter().rposition(|(waiting, ..)| *waiting == key);
+            latest.and_then(|latest| state.queue.remove(latest));
+            return;
+        }
+        *waiting += 1;
+        state.queue.push_back((key, Arc::clone(id), notice));
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The stream is gone: what has not begun never begins.
+    pub(crate) fn forget(&self, key: StreamKey) {
+        let mut state = self.state.lock();
+        if state.waiting.remove(&key).is_some() {
+            state.queue.retain(|(waiting, ..)| *waiting != key);
+        }
+    }
+
+    /// Waits until no callback of the stream runs; false when the time is over.
+    pub(crate) fn wait_idle(&self, key: StreamKey, until: Instant) -> bool {
+        let mut state = self.state.lock();
+        while state.running == Some(key) {
+            if self.changed.wait_until(&mut state, until) {
+                return state.running != Some(key);
+            }
+        }
+        true
+    }
+
+    /// Runs what is queued, on this thread; answers whether there was anything.
+    pub(crate) fn drain(&self) -> bool {
+        debug_assert!(self.inline);
+        let mut any = false;
+        while let Some(next) = self.begin() {
+            any = true;
+            self.call(next);
+        }
+        any
+    }
+
+    /// The notifier thread's life.
+    pub(crate) fn run(&self) {
+        loop {
+            while let Some(next) = self.begin() {
+                self.call(next);
+            }
+            let mut state = self.state.lock();
+            if state.closed && state.queue.is_empty() {
+                state.thread_ended = true;
+                drop(state);
+                return self.changed.notify_all();
+            }
+            if state.queue.is_empty() {
+                self.changed.wait(&mut state);
+            }
+        }
+    }
+
+    fn begin(&self) -> Option<(Arc<str>, Option<Callback>)> {
+        let mut state = self.state.lock();
+        let (key, id, notice) = state.queue.pop_front()?;
+        state.running = Some(key);
+        match state.waiting.get_mut(&key) {
+            Some(waiting) if *waiting > 1 => *waiting -= 1,
+            _ => drop(state.waiting.remove(&key)),
+        }
+        let callback = match notice {
+            Notice::Exhausted => state.on_exhausted.clone(),
+            Notice::Restored => state.on_restored.clone(),
+        };
+        Some((id, callback))
+    }
+
+    fn call(&self, (id, callback): (Arc<str>, Option<Callback>)) {
+        if let Some(callback) = callback
+            && let Err(panic) = hostcall::run(move || callback(&id))
+        {
+            tracing::error!(target: "changeover", panic, "a callback panicked");
+        }
+        self.state.lock().running = None;
+        self.changed.notify_all();
+    }
+
+    /// Nothing is queued any more, and the thread ends after what it runs.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let callbacks = (state.on_exhausted.take(), state.on_restored.take());
+        drop(state);
+        drop(callbacks);
+        self.changed.notify_all();
+    }
+
+    /// Waits for the thread's end; false when the time is over (a callback is stuck).
+    pub(crate) fn wait_ended(&self, until: Instant) -> bool {
+        let mut state = self.state.lock();
+        while !state.thread_ended {
+            if self.changed.wait_until(&mut state, until) {
+                return state.thread_ended;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(slot: u32) -> StreamKey {
+        StreamKey { slot, generation: 0 }
+    }
+
+    #[test]
+    fn notices_come_in_order_and_pairs_collapse() {
+        let notifier = Notifier::inline();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (a, b) = (Arc::clone(&seen), Arc::clone(&seen));
+        notifier.set_exhausted(Some(Arc::new(move |id: &str| a.lock().push(format!("-{id}")))));
+        notifier.set_restored(Some(Arc::new(move |id: &str| b.lock().push(format!("+{id}")))));
+        let (x, y): (Arc<str>, Arc<str>) = (Arc::from("x"), Arc::from("y"));
+        for _ in 0..3 {
+            notifier.push(key(1), &x, Notice::Exhausted);
+            notifier.push(key(1), &x, Notice::Restored);
+        }
+        notifier.push(key(2), &y, Notice::Exhausted);
+        notifier.push(key(3), &y, Notice::Exhausted);
+        notifier.forget(key(3));
+        assert!(notifier.drain());
+        assert_eq!(*seen.lock(), ["-x", "+x", "-y"]);
+        assert!(!notifier.drain());
+    }
+
+    #[test]
+    fn a_panicking_callback_ends_nothing() {
+        let notifier = Notifier::inline();
+        notifier.set_exhausted(Some(Arc::new(|_: &str| panic!("host"))));
+        let id: Arc<str> = Arc::from("x");
+        notifier.push(key(1), &id, Notice::Exhausted);
+        notifier.push(key(1), &id, Notice::Exhausted);
+        assert!(notifier.drain());
+        assert!(notifier.wait_idle(key(1), Instant::now()));
+    }
+}

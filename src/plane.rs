@@ -1,0 +1,371 @@
+//! One stream's packet plane as the control plane sees it: which cells belong to which epoch,
+//! who is on the air, who is armed. Used under the stream's lock only.
+
+use crate::cell::{CellIndex, Cells, Gate};
+use crate::handover;
+use crate::machine::Sample;
+use crate::publish::{PRECISE, PublishLog};
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::types::{Epoch, Priority, StreamKey};
+
+#[derive(Debug, Default)]
+pub(crate) struct Plane {
+    epochs: Vec<EpochCells>,
+    on_air: Option<Epoch>,
+    armed: Option<Epoch>,
+    /// The latest cut number.
+    cuts: u32,
+}
+
+/// The cells of one open epoch.
+#[derive(Debug)]
+struct EpochCells {
+    epoch: Epoch,
+    priority: Priority,
+    /// Its flag word counts, unless it was moved.
+    home: CellIndex,
+    /// Where the flag word was moved to when a sibling was opened.
+    line: Option<CellIndex>,
+    /// The home is a by-id cell: nobody opened a recorder.
+    by_id_only: bool,
+    /// The by-id cell went its own way, and the epoch keeps it only as its home.
+    keeps_by_id: bool,
+    /// A recorder holds the home cell.
+    taken: bool,
+    siblings: Vec<CellIndex>,
+    /// The input's by-id cell, and what it had counted when the epoch began.
+    by_id: Option<(CellIndex, u64)>,
+    /// Counted by producers that are gone.
+    gone_packets: u64,
+    gone_bytes: u64,
+}
+
+impl EpochCells {
+    fn producers(&self) -> impl Iterator<Item = CellIndex> {
+        let home = (!self.by_id_only).then_some(self.home);
+        home.into_iter().chain(self.siblings.iter().copied())
+    }
+}
+
+impl Plane {
+    fn find(&self, epoch: Epoch) -> Option<&EpochCells> {
+        self.epochs.iter().find(|cells| cells.epoch == epoch)
+    }
+
+    /// Opens an epoch with a fresh home cell, and points the input's by-id cell at it.
+    pub(crate) fn open(
+        &mut self,
+        cells: &Cells,
+        stream: StreamKey,
+        priority: Priority,
+        epoch: Epoch,
+        by_id: Option<CellIndex>,
+    ) -> CellIndex {
+        let home = cells.acquire(stream);
+        handover::open(cells, home);
+        self.push(cells, priority, epoch, home, by_id, false);
+        home
+    }
+
+    /// Opens an epoch for a hot input that is only heard by id: the by-id cell is its home.
+    /// `heard_from`: what that cell had counted before the packet that opens it.
+    pub(crate) fn open_by_id(
+        &mut self,
+        cells: &Cells,
+        priority: Priority,
+        epoch: Epoch,
+        by_id: CellIndex,
+        heard_from: u64,
+    ) {
+        self.push(cells, priority, epoch, by_id, Some(by_id), true);
+        if let Some(opened) = self.epochs.last_mut() {
+            opened.by_id = Some((by_id, heard_from));
+        }
+    }
+
+    fn push(
+        &mut self,
+        cells: &Cells,
+        priority: Priority,
+        epoch: Epoch,
+        home: CellIndex,
+        by_id: Option<CellIndex>,
+        by_id_only: bool,
+    ) {
+        let by_id = by_id.map(|by_id| attach(cells, by_id, home));
+        self.epochs.push(EpochCells {
+            epoch,
+            priority,
+            home,
+            line: None,
+            by_id_only,
+            keeps_by_id: false,
+            taken: false,
+            siblings: Vec::new(),
+            by_id,
+            gone_packets: 0,
+            gone_bytes: 0,
+        });
+    }
+
+    /// The open epoch of an input, if any.
+    pub(crate) fn epoch_of(&self, priority: Priority) -> Option<Epoch> {
+        self.epochs.iter().rev().find(|cells| cells.priority == priority).map(|cells| cells.epoch)
+    }
+
+    /// The input's previous epochs are over at once: their recorders answer *stale*. Their counts
+    /// stay until the machine has read them and closes them.
+    pub(crate) fn supersede(&mut self, cells: &Cells, priority: Priority) {
+        let by_id = self.epochs.iter().find(|found| found.priority == priority && found.by_id.is_some());
+        if let Some((by_id, _)) = by_id.and_then(|found| found.by_id) {
+            self.detach_by_id(cells, by_id);
+        }
+        for found in self.epochs.iter().filter(|found| found.priority == priority) {
+            if !found.by_id_only {
+                handover::close(cells, found.home);
+            }
+        }
+    }
+
+    /// Whether an epoch of this input is open.
+    pub(crate) fn is_open(&self, priority: Priority) -> bool {
+        self.epochs.iter().any(|cells| cells.priority == priority)
+    }
+
+    /// Takes the home cell for a recorder; `None` where one holds it.
+    pub(crate) fn take_home(&mut self, cells: &Cells, epoch: Epoch) -> Option<CellIndex> {
+        let found = self.epochs.iter_mut().find(|found| found.epoch == epoch)?;
+        if std::mem::replace(&mut found.taken, true) || found.by_id_only {
+            return None;
+        }
+        cells.retain(found.home);
+        Some(found.home)
+    }
+
+    /// Opens one more producer of an epoch; answers its cell.
+    pub(crate) fn open_sibling(
+        &mut self,
+        cells: &Cells,
+        stream: StreamKey,
+        epoch: Epoch,
+    ) -> Option<CellIndex> {
+        let found = self.epochs.iter_mut().find(|found| found.epoch == epoch)?;
+        let tag = cells.get(found.home).flags.load(Acquire).tag();
+        if found.line.is_none() {
+            let line = cells.acquire_tagged(stream, Some(tag));
+            handover::move_home(cells, found.home, line);
+            found.line = Some(line);
+            if let Some((by_id, _)) = found.by_id {
+                cells.get(by_id).peer.store(u64::from(line), Release);
+            }
+        }
+        let sibling = cells.acquire_tagged(stream, Some(tag));
+        handover::move_home(cells, sibling, found.line?);
+        cells.retain(sibling);
+        found.siblings.push(sibling);
+        Some(sibling)
+    }
+
+    /// A recorder is gone. Answers whether it was the epoch's last one.
+    pub(crate) fn recorder_closed(
+        &mut self,
+        cells: &Cells,
+        epoch: Epoch,
+        cell: CellIndex,
+    ) -> bool {
+        let Some(found) = self.epochs.iter_mut().find(|found| found.epoch == epoch) else {
+            return false;
+        };
+        if found.home == cell {
+            found.taken = false;
+        } else if let Some(at) = found.siblings.iter().position(|sibling| *sibling == cell) {
+            found.siblings.swap_remove(at);
+            found.gone_packets += cells.get(cell).packets.load(Acquire);
+            found.gone_bytes += cells.get(cell).bytes.load(Relaxed);
+            cells.release(cell);
+        }
+        !found.taken && found.siblings.is_empty()
+    }
+
+    /// Ends an epoch: its recorders answer *stale* from now on. Answers the by-id cell whose next
+    /// packet opens a new one, where the input is heard by id only.
+    pub(crate) fn close(&mut self, cells: &Cells, epoch: Epoch) -> Option<CellIndex> {
+        let at = self.epochs.iter().position(|found| found.epoch == epoch)?;
+        let closed = self.epochs.remove(at);
+        handover::close(cells, closed.home);
+        let mut reopened = None;
+        if let Some((by_id, _)) = closed.by_id {
+            if closed.by_id_only {
+                handover::open(cells, by_id);
+                reopened = Some(by_id);
+            } else {
+                cells.get(by_id).peer.store(0, Release);
+            }
+        }
+        if !closed.by_id_only || closed.keeps_by_id {
+            cells.release(closed.home);
+        }
+        for cell in closed.siblings.into_iter().chain(closed.line) {
+            cells.release(cell);
+        }
+        for role in [&mut self.on_air, &mut self.armed] {
+            if *role == Some(epoch) {
+                *role = None;
+            }
+        }
+        reopened
+    }
+
+    pub(crate) fn close_all(&mut self, cells: &Cells) {
+        while let Some(epoch) = self.epochs.last().map(|open| open.epoch) {
+            self.close(cells, epoch);
+        }
+    }
+
+    /// The by-id cell of an input goes away, or is replaced: what it counted stays counted.
+    pub(crate) fn detach_by_id(&mut self, cells: &Cells, by_id: CellIndex) {
+        for found in &mut self.epochs {
+            if let Some((cell, before)) = found.by_id
+                && cell == by_id
+            {
+                found.gone_packets += cells.get(cell).packets.load(Acquire).wrapping_sub(before);
+                found.by_id = None;
+                if found.by_id_only && !std::mem::replace(&mut found.keeps_by_id, true) {
+                    cells.retain(by_id);
+                }
+            }
+        }
+    }
+
+    /// An activation has another priority now; so by-id packets for that one are its own.
+    pub(crate) fn rebind(
+        &mut self,
+        cells: &Cells,
+        epoch: Epoch,
+        to: Priority,
+        by_id: Option<CellIndex>,
+    ) {
+        let Some(at) = self.epochs.iter().position(|found| found.epoch == epoch) else { return };
+        if let Some((old, _)) = self.epochs[at].by_id {
+            self.detach_by_id(cells, old);
+        }
+        let found = &mut self.epochs[at];
+        found.priority = to;
+        let home = found.line.unwrap_or(found.home);
+        found.by_id = by_id.map(|by_id| attach(cells, by_id, home));
+    }
+
+    /// What every open epoch has counted.
+    pub(crate) fn sample(
+        &self,
+        cells: &Cells,
+        log: &PublishLog,
+        out: &mut Vec<(Epoch, Sample)>,
+    ) {
+        for found in &self.epochs {
+            let mut sample = Sample {
+                packets: found.gone_packets,
+                bytes: found.gone_bytes,
+                ..Sample::default()
+            };
+            let mut latest = |raw: u64| {
+                sample.stamp = sample.stamp.max(raw & !PRECISE);
+                sample.settled = sample.settled.max(log.settled(raw));
+            };
+            for producer in found.producers() {
+                let cell = cells.get(producer);
+                // Acquire pairs with the recorder's release: packets counted before this stamp
+                // are in the count read next.
+                let raw = cell.last.load(Acquire);
+                let packets = cell.packets.load(Relaxed);
+                if packets > 0 {
+                    latest(raw);
+                }
+                sample.packets += packets;
+                sample.bytes += cell.bytes.load(Relaxed);
+            }
+            if let Some((by_id, before)) = found.by_id {
+                let cell = cells.get(by_id);
+                let raw = cell.last.load(Acquire);
+                let heard = cell.packets.load(Relaxed).wrapping_sub(before);
+                if heard > 0 {
+                    latest(raw);
+                }
+                sample.packets += heard;
+            }
+            sample.cut = self.armed == Some(found.epoch)
+                && handover::flags(cells, found.home).gate() == Gate::Forward;
+            out.push((found.epoch, sample));
+        }
+    }
+
+    /// Makes the flag words agree with what the machine wants.
+    pub(crate) fn reconcile(
+        &mut self,
+        cells: &Cells,
+        (want_air, want_armed): (Option<Epoch>, Option<Epoch>),
+    ) {
+        if let Some(armed) = self.armed
+            && want_armed != Some(armed)
+        {
+            self.armed = None;
+            let cell = self.find(armed).map(|found| found.home);
+            if cell.is_some_and(|cell| !handover::cancel(cells, cell)) {
+                // Its packet was faster: the air is its own, and the old one's has been taken.
+                self.on_air = Some(armed);
+            }
+        }
+        if self.on_air != want_air {
+            if let Some(old) = self.on_air.take().and_then(|old| self.find(old)) {
+                let tag = handover::flags(cells, old.home).tag();
+                handover::revoke(cells, old.home, tag, u32::MAX);
+            }
+            let granted = want_air.and_then(|air| self.find(air)).map(|air| air.home);
+            if let Some(home) = granted {
+                self.cuts += 1;
+                if handover::grant(cells, home, self.cuts) {
+                    self.on_air = want_air;
+                }
+            }
+        }
+        if let Some(epoch) = want_armed
+            && self.armed.is_none()
+            && let Some(home) = self.find(epoch).map(|found| found.home)
+        {
+            let old = self.on_air.and_then(|air| self.find(air)).map(|air| air.home);
+            self.cuts += 1;
+            if handover::arm(cells, home, old, self.cuts) {
+                self.armed = Some(epoch);
+            }
+        }
+    }
+
+    /// Sets the watch bits of exactly these epochs, and lists their cells with what they have
+    /// counted by now.
+    pub(crate) fn watch(
+        &self,
+        cells: &Cells,
+        epochs: &[Epoch],
+        out: &mut Vec<(CellIndex, u64)>,
+    ) {
+        for found in &self.epochs {
+            let on = epochs.contains(&found.epoch);
+            if on {
+                let by_id = found.by_id.map(|(cell, _)| cell);
+                for cell in found.producers().chain(by_id) {
+                    out.push((cell, cells.get(cell).packets.load(Relaxed)));
+                }
+            }
+            handover::watch(cells, found.home, on || self.armed == Some(found.epoch));
+        }
+    }
+}
+
+/// Points a by-id cell at an epoch's home; answers it with what it has counted so far.
+fn attach(cells: &Cells, by_id: CellIndex, home: CellIndex) -> (CellIndex, u64) {
+    let cell = cells.get(by_id);
+    let before = cell.packets.load(Acquire);
+    // Release: whoever finds the home finds it opened.
+    cell.peer.store(u64::from(home), Release);
+    (by_id, before)
+}

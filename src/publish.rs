@@ -1,0 +1,184 @@
+//! From a packet's stamp to the latest moment at which it can have arrived, and what a stall of
+//! the monitor means for deadlines.
+//!
+//! A stamp is a published value `s`, so the packet came before the next value published after
+//! `s`: silence counted from that value is never declared early, and late by at most one
+//! publishing interval. The monitor logs what it published. A stamp taken from a clock reading
+//! ([`PRECISE`]) is its own moment.
+//!
+//! A monitor that wakes much later than it planned was starved, or the whole process was
+//! stopped: that time says nothing about the sources (behaviour.md §4.7).
+
+use std::collections::VecDeque;
+
+use crate::types::Nanos;
+
+/// Marks a stamp that was read from the precise clock. Engine times never reach this bit.
+pub(crate) const PRECISE: u64 = 1 << 63;
+
+/// Publications kept: 32 s of 4 ms ticks, 128 KiB. An older stamp is judged by the widest
+/// interval ever forgotten: later by at most that, never early.
+const KEPT: usize = 16_384;
+
+/// Stalls kept on the hand-driven clock.
+const STALLS_KEPT: usize = 1024;
+
+/// Deadlines are moved at most this far past a stalled monitor's waking.
+const STALL_GRACE_NS: Nanos = 200_000_000;
+
+#[derive(Debug)]
+pub(crate) struct PublishLog {
+    /// Ascending; the last one is the latest.
+    values: VecDeque<Nanos>,
+    widest_forgotten: Nanos,
+    /// On the hand-driven clock the published time moves with the precise one: a stamp is its
+    /// own moment, but for one taken right before a stall. These are the stalls.
+    stalls: VecDeque<Stall>,
+    by_hand: bool,
+    last: Nanos,
+    stall: Stall,
+}
+
+/// The latest stall: from the last publication before it to the wake-up that ended it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stall {
+    pub(crate) began: Nanos,
+    pub(crate) wake: Nanos,
+}
+
+impl Stall {
+    /// The effective deadline: one that was not due when the stall began waits for
+    /// `min(span, 200 ms)` after the wake-up, so that what the sources sent meanwhile is heard.
+    pub(crate) fn extend(self, deadline: Nanos, span: Nanos) -> Nanos {
+        if self.wake == 0 || deadline <= self.began {
+            return deadline;
+        }
+        deadline.max(self.wake.saturating_add(span.min(STALL_GRACE_NS)))
+    }
+}
+
+impl PublishLog {
+    pub(crate) fn new(by_hand: bool) -> Self {
+        Self {
+            values: VecDeque::new(),
+            widest_forgotten: 0,
+            stalls: VecDeque::new(),
+            by_hand,
+            last: 0,
+            stall: Stall::default(),
+        }
+    }
+
+    /// Notes that `now` was published; `stalled` = the wake-up was late beyond the limit.
+    pub(crate) fn published(&mut self, now: Nanos, stalled: bool) {
+        if stalled {
+            self.stall = Stall { began: self.last, wake: now };
+            if self.by_hand {
+                if self.stalls.len() == STALLS_KEPT {
+                    self.stalls.pop_front();
+                }
+                self.stalls.push_back(self.stall);
+            }
+        }
+        if now > self.last && !self.by_hand {
+            self.keep(now);
+        }
+        self.last = self.last.max(now);
+    }
+
+    fn keep(&mut self, value: Nanos) {
+        if self.values.back().is_some_and(|back| *back >= value) {
+            return;
+        }
+        if self.values.len() == KEPT
+            && let (Some(oldest), Some(next)) = (self.values.pop_front(), self.values.front())
+        {
+            self.widest_forgotten = self.widest_forgotten.max(next - oldest);
+        }
+        self.values.push_back(value);
+    }
+
+    pub(crate) fn stall(&self) -> Stall {
+        self.stall
+    }
+
+    /// The latest moment at which a packet of this raw stamp can have arrived.
+    pub(crate) fn settled(&self, raw: u64) -> Nanos {
+        let stamp = raw & !PRECISE;
+        if raw & PRECISE != 0 {
+            // Within a stall the packet came while nobody looked: it counts from the waking.
+            let within = stamp >= self.stall.began && stamp < self.stall.wake;
+            return if within && self.stall.wake != 0 { self.stall.wake } else { stamp };
+        }
+        if self.by_hand {
+            let found = self.stalls.binary_search_by_key(&stamp, |stall| stall.began);
+            return found.map_or(stamp, |i| self.stalls[i].wake);
+        }
+        let after = self.values.partition_point(|value| *value <= stamp);
+        match self.values.get(after) {
+            Some(next) if after == 0 => {
+                (*next).min(stamp.saturating_add(self.widest_forgotten)).max(stamp)
+            }
+            Some(next) => *next,
+            None => stamp.max(self.last),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_judged_from_the_next_publication() {
+        let mut log = PublishLog::new(false);
+        for value in [1_000, 2_000, 3_500] {
+            log.published(value, false);
+        }
+        assert_eq!(log.settled(1_000), 2_000);
+        assert_eq!(log.settled(2_000), 3_500);
+        assert_eq!(log.settled(2_700), 3_500, "a value that somebody else refreshed");
+        assert_eq!(log.settled(3_500), 3_500, "its next is not published yet");
+        assert_eq!(log.settled(2_700 | PRECISE), 2_700);
+    }
+
+    #[test]
+    fn forgotten_publications_never_make_a_deadline_early() {
+        let mut log = PublishLog::new(false);
+        log.published(10, false);
+        log.published(5_010, false);
+        for i in 1..=(KEPT as u64) {
+            log.published(5_010 + i * 1_000, false);
+        }
+        assert_eq!(log.values.len(), KEPT);
+        assert_eq!(log.settled(10), 5_010, "the interval it stood before");
+        assert!(log.settled(5_010) >= 6_010);
+    }
+
+    #[test]
+    fn by_hand_a_stamp_is_its_own_moment_except_before_a_stall() {
+        let mut log = PublishLog::new(true);
+        log.published(100, false);
+        log.published(200, false);
+        log.published(900, true);
+        assert_eq!((log.settled(100), log.settled(150)), (100, 150));
+        assert_eq!(log.settled(200), 900, "it may have come at any time of the stall");
+        assert_eq!(log.settled(900), 900);
+        log.published(1_000, false);
+        assert_eq!(log.settled(950), 950);
+        assert_eq!(log.stall(), Stall { began: 200, wake: 900 });
+        log.published(5_000, true);
+        assert_eq!((log.settled(1_000), log.settled(900)), (5_000, 900));
+        assert_eq!(log.settled(200), 900);
+    }
+
+    #[test]
+    fn a_stall_moves_what_was_not_yet_due() {
+        let stall = Stall { began: 1_000_000_000, wake: 9_000_000_000 };
+        assert_eq!(stall.extend(900_000_000, u64::MAX), 900_000_000, "was due before");
+        assert_eq!(stall.extend(5_000_000_000, 30_000_000_000), 9_200_000_000);
+        assert_eq!(stall.extend(5_000_000_000, 50_000_000), 9_050_000_000);
+        assert_eq!(stall.extend(20_000_000_000, 30_000_000_000), 20_000_000_000);
+        assert_eq!(Stall::default().extend(5, 5), 5);
+    }
+}

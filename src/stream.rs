@@ -1,0 +1,151 @@
+//! One registered stream: its machine and packet plane behind one lock, and what callers have
+//! declared of its inputs.
+//!
+//! The lock is held for a step or a copy, never while host code runs, and never on the packet
+//! path.
+
+use crate::cell::{CellIndex, Cells};
+use crate::config::{InputConfig, ms_to_ns};
+use crate::handover;
+use crate::machine::Machine;
+use crate::plane::Plane;
+use crate::routes::RouteInputs;
+use crate::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering};
+use crate::types::{Nanos, Priority, StreamKey};
+
+pub(crate) struct Stream {
+    pub(crate) id: Arc<str>,
+    pub(crate) key: StreamKey,
+    /// Unregistered: nothing of it begins any more. Written under the lock.
+    gone: AtomicBool,
+    /// Which of the monitor's watch entries are valid. Written by the monitor only.
+    pub(crate) watch_version: AtomicU32,
+    pub(crate) inner: Mutex<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) machine: Machine,
+    pub(crate) plane: Plane,
+    /// What callers have declared, ahead of the machine, which learns it through the inbox.
+    /// Ascending by priority.
+    pub(crate) declared: Vec<Declared>,
+    /// The stream's valid entry in the monitor's queue of deadlines.
+    pub(crate) timer_at: Option<Nanos>,
+    pub(crate) timer_seq: u32,
+    /// Inputs of it that keep the clock ticking, as last counted.
+    pub(crate) ticking: usize,
+    /// The cells with a watch entry of the present version.
+    pub(crate) watched: Vec<CellIndex>,
+    /// The stream's own timeouts.
+    pub(crate) own_spans: Vec<Nanos>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Declared {
+    pub(crate) priority: Priority,
+    pub(crate) hot: bool,
+    pub(crate) by_id: CellIndex,
+    /// A recorder was opened on it: by-id packets alone open no epoch any more.
+    pub(crate) had_recorder: bool,
+    /// By-id packets that have been accounted for.
+    pub(crate) heard: u64,
+    /// The input's own timeouts.
+    pub(crate) own_spans: Vec<Nanos>,
+}
+
+impl Stream {
+    pub(crate) fn new(id: Arc<str>, key: StreamKey, machine: Machine) -> Self {
+        let inner = Inner {
+            machine,
+            plane: Plane::default(),
+            declared: Vec::new(),
+            timer_at: None,
+            timer_seq: 0,
+            ticking: 0,
+            watched: Vec::new(),
+            own_spans: Vec::new(),
+        };
+        Self {
+            id,
+            key,
+            gone: AtomicBool::new(false),
+            watch_version: AtomicU32::new(0),
+            inner: Mutex::new(inner),
+        }
+    }
+
+    /// Whether it was unregistered. Exact under the lock; a hint without.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// To be called with the lock held.
+    pub(crate) fn set_gone(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+}
+
+impl Inner {
+    pub(crate) fn declared(&self, priority: Priority) -> Option<&Declared> {
+        self.declared.iter().find(|declared| declared.priority == priority)
+    }
+
+    /// Declares an input, with a by-id cell of its own.
+    pub(crate) fn declare(&mut self, cells: &Cells, key: StreamKey, input: &InputConfig) {
+        let by_id = cells.acquire(key);
+        if input.hot {
+            // It may be heard without anybody's start: its own word counts until a recorder is
+            // opened.
+            cells.get(by_id).peer.store(u64::from(by_id), Ordering::Release);
+            handover::open(cells, by_id);
+        }
+        let at = self.declared.partition_point(|known| known.priority < input.priority);
+        let declared = Declared {
+            priority: input.priority,
+            hot: input.hot,
+            by_id,
+            had_recorder: false,
+            heard: 0,
+            own_spans: own_spans(&[input.packet_timeout_ms, input.connect_timeout_ms]),
+        };
+        self.declared.insert(at, declared);
+    }
+
+    /// An input's configuration was replaced. Another address is another source, for by-id
+    /// packets too.
+    pub(crate) fn redeclare(&mut self, cells: &Cells, key: StreamKey, input: &InputConfig) {
+        let known = self.declared.iter_mut().find(|known| known.priority == input.priority);
+        let Some(known) = known else { return };
+        if known.hot == input.hot {
+            known.own_spans = own_spans(&[input.packet_timeout_ms, input.connect_timeout_ms]);
+        } else {
+            self.withdraw(cells, input.priority);
+            self.declare(cells, key, input);
+        }
+    }
+
+    /// Takes an input's declaration back. Its by-id cell counts nothing from now on.
+    pub(crate) fn withdraw(&mut self, cells: &Cells, priority: Priority) {
+        let Some(at) = self.declared.iter().position(|d| d.priority == priority) else { return };
+        let by_id = self.declared.remove(at).by_id;
+        self.plane.detach_by_id(cells, by_id);
+        cells.get(by_id).peer.store(0, Ordering::Release);
+        handover::close(cells, by_id);
+        cells.release(by_id);
+    }
+
+    /// Every timeout that this stream and its inputs have of their own.
+    pub(crate) fn spans(&self) -> Vec<Nanos> {
+        let inputs = self.declared.iter().flat_map(|declared| declared.own_spans.iter());
+        self.own_spans.iter().chain(inputs).copied().collect()
+    }
+
+    pub(crate) fn route(&self) -> RouteInputs {
+        self.declared.iter().map(|declared| (declared.priority, declared.by_id)).collect()
+    }
+}
+
+/// The timeouts that are set, ns.
+pub(crate) fn own_spans(all_ms: &[i64]) -> Vec<Nanos> {
+    all_ms.iter().filter(|ms| **ms > 0).map(|ms| ms_to_ns(*ms)).collect()
+}
