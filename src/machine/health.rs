@@ -175,7 +175,8 @@ impl Machine {
             }
             return;
         }
-        let Some(i) = self.index_of_epoch(epoch) else { return };
+        let started = self.index_of_epoch(epoch).filter(|i| !self.inputs[*i].config.hot);
+        let Some(i) = started else { return };
         match outcome {
             Ok(()) => {
                 let input = &mut self.inputs[i];

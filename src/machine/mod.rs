@@ -11,16 +11,16 @@
 //! The state of one input, and what an event makes of it. `Off` = eligible, not running; `Opening`
 //! = start called, no answer yet; `Waiting` = accepted, or hot and opened, no packet yet;
 //! `Flowing` = packets came less than T ago; `Silent` = degraded, still running; `Failed` =
-//! degraded, not running; `Stopped` = switched off. Left table: the active input of a stream
-//! whose other inputs have all failed, so that the stream stays with it. Right table: a standby
-//! while another input is active and flows (`Opening` and `Waiting`: the target of an operator's
-//! switch; `Flowing`: a hot one; `Silent`: a hot one). `.` = the event does not concern the
-//! state and changes nothing. Every cell is tested (`machine::table`), the tables below are what
-//! the test reads.
+//! degraded, not running; `Stopped` = switched off. First table: the cold active input of a stream
+//! whose other inputs have all failed, so that the stream stays with it (it is never `Off`).
+//! Second table: a standby while another input is active and flows; `Opening` and `Waiting` are
+//! the cold target of an operator's switch, `Flowing` and `Silent` are hot, the others cold (hot
+//! under `opened`). `deadline` is the one that the state waits for, `packet` one of the open
+//! epoch. `.` = the event does not concern the state: nothing changes, nothing is reported.
+//! Every cell has a test: `machine::table` reads these tables and tries each.
 //!
 //! ```text active
 //!             | packet  | deadline | start ok | start failed | error  | probe ok | probe bad | disable | enable | edit    | opened
-//! Off         | .       | .        | .        | .            | .      | .        | .         | .       | .      | .       | .
 //! Opening     | Flowing | Failed   | Waiting  | Failed       | Failed | .        | .         | Stopped | .      | Opening | .
 //! Waiting     | Flowing | Silent   | .        | Failed       | Failed | .        | .         | Stopped | .      | Opening | .
 //! Flowing     | Flowing | Silent   | .        | Failed       | Failed | .        | .         | Stopped | .      | Opening | .
@@ -47,6 +47,8 @@ mod operator;
 mod probing;
 mod select;
 mod switching;
+#[cfg(test)]
+mod table;
 mod view;
 
 use std::collections::VecDeque;

@@ -16,9 +16,11 @@ pub(super) enum Readiness {
 }
 
 impl Machine {
-    /// The active input is in the list, and eligible.
+    /// The active input is in the list, eligible, and running (or, hot, the host's to run): it
+    /// may have been proved again by a probe after its activation ended.
     pub(super) fn active_is_eligible(&self) -> bool {
-        self.active_input().is_some_and(Input::is_candidate)
+        self.active_input()
+            .is_some_and(|input| input.is_candidate() && (input.config.hot || input.run.is_some()))
     }
 
     pub(super) fn active_delivers(&self, cx: &Cx<'_>) -> bool {

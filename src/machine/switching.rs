@@ -139,9 +139,14 @@ impl Machine {
         if let Some((reason, detail)) = self.left {
             return (reason, detail.to_owned());
         }
-        match self.active_input().and_then(|input| input.failure.as_ref()) {
-            Some(failure) => (failure.cause, failure.message.clone()),
-            None => (SwitchReason::Initial, String::new()),
+        let Some(active) = self.active_input() else {
+            return (SwitchReason::Initial, String::new());
+        };
+        match (&active.failure, &active.last_failure) {
+            (Some(failure), _) => (failure.cause, failure.message.clone()),
+            // Proved again meanwhile, but its activation had ended with that failure.
+            (None, Some((_, why))) => (SwitchReason::Error, why.clone()),
+            (None, None) => (SwitchReason::Error, String::new()),
         }
     }
 
