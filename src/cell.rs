@@ -307,12 +307,8 @@ impl Cells {
             cell.next.store(head, Ordering::Relaxed);
             // Release pairs with the acquire swap of `drain_told`: what the producer counted
             // before is visible to the monitor.
-            match self.told.compare_exchange_weak(
-                head,
-                index,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
+            match self.told.compare_exchange_weak(head, index, Ordering::Release, Ordering::Relaxed)
+            {
                 Ok(_) => return head == END,
                 Err(now) => head = now,
             }

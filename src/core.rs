@@ -2,7 +2,6 @@
 //! monitor's inbox and its wake-up, the policy in force, counters.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::OnceLock;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -13,14 +12,14 @@ use crate::clock::Clock;
 use crate::config::{EngineConfig, Policy};
 use crate::driver::{Answer, AnswerSink, CallId, CallRunner};
 use crate::error::Error;
-use crate::events::Bus;
+use crate::events::{Bus, EventKind};
 use crate::machine::Event;
 use crate::notify::Notifier;
 use crate::publish::Stall;
 use crate::routes::Routes;
 use crate::stats::Stats;
 use crate::stream::Stream;
-use crate::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, OnceLock, Ordering, Weak};
 use crate::types::{Nanos, StreamKey};
 
 pub(crate) struct Core {
@@ -51,7 +50,10 @@ pub(crate) enum Msg {
     /// The policy has changed: every stream is to be looked at.
     Policy,
     /// A stream was unregistered: what it had kept ticking, and watched.
-    Gone { ticking: usize, watches: usize },
+    Gone {
+        ticking: usize,
+        watches: usize,
+    },
 }
 
 #[derive(Default)]
@@ -127,6 +129,14 @@ impl Core {
         // Dropped outside the lock: it may be the last owner of the host's driver.
         let old = std::mem::replace(&mut *self.runner.lock(), runner);
         drop(old);
+    }
+
+    /// Tells subscribers, and the log, what has happened.
+    pub(crate) fn publish(&self, at_ns: Nanos, stream: Option<&Arc<str>>, kind: EventKind) {
+        let event = self.bus.publish(self.clock.wall(at_ns), at_ns, stream, kind);
+        if tracing::enabled!(target: "changeover", tracing::Level::INFO) {
+            self.notifier.log(event);
+        }
     }
 
     // --- Streams ---
@@ -300,7 +310,7 @@ fn tick_for(shortest: Nanos) -> Nanos {
 }
 
 /// The engine's end of driver answers: weak, so that a token kept for ever keeps nothing alive.
-pub(crate) struct Answers(pub(crate) std::sync::Weak<Core>);
+pub(crate) struct Answers(pub(crate) Weak<Core>);
 
 impl AnswerSink for Answers {
     fn answered(&self, stream: StreamKey, call: CallId, answer: Answer) {

@@ -27,6 +27,9 @@ use crate::ticket::SwitchTicket;
 use crate::types::{Epoch, Nanos, Priority, StreamKey, Verdict};
 use crate::workers::{NoDriver, Workers, spawn};
 
+/// A callback that is given a stream's id.
+pub type StreamCallback = Box<dyn Fn(&str) + Send + Sync>;
+
 /// Longest wait for host code at a shutdown.
 const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Driver calls that may run at once. A thread each, made when needed and ended when idle.
@@ -469,8 +472,7 @@ impl Engine {
             return Err(Error::RecorderOpen { priority, epoch: opened });
         };
         drop(guard);
-        let recorder =
-            Recorder::new(Arc::clone(core), Arc::clone(&stream), cell, opened, priority);
+        let recorder = Recorder::new(Arc::clone(core), Arc::clone(&stream), cell, opened, priority);
         if begins_anew {
             let event = Event::Opened { priority, epoch: opened, by_id: false };
             core.post(Msg::Stream(stream, event));
@@ -526,7 +528,9 @@ impl Engine {
         match found.inner.lock().machine.check_switch(priority) {
             // Declared, and on its way to the machine: its answer is the ticket's.
             Ok(()) | Err(NotEligible::Unknown) => {}
-            Err(NotEligible::Stopped) => return Err(Error::InputStopped { stream: id(), priority }),
+            Err(NotEligible::Stopped) => {
+                return Err(Error::InputStopped { stream: id(), priority });
+            }
             Err(NotEligible::Degraded(why)) => {
                 return Err(Error::InputDegraded { stream: id(), priority, why });
             }
@@ -689,12 +693,12 @@ impl Engine {
 
     /// Sets or clears the callback for a stream that has no usable input left. Called with the
     /// stream's id on the notifier thread, in order with the restored callback of the stream.
-    pub fn set_exhausted_callback(&self, callback: Option<Box<dyn Fn(&str) + Send + Sync>>) {
+    pub fn set_exhausted_callback(&self, callback: Option<StreamCallback>) {
         self.core().notifier.set_exhausted(callback.map(Arc::from));
     }
 
     /// Sets or clears the callback for an exhausted stream that is back.
-    pub fn set_restored_callback(&self, callback: Option<Box<dyn Fn(&str) + Send + Sync>>) {
+    pub fn set_restored_callback(&self, callback: Option<StreamCallback>) {
         self.core().notifier.set_restored(callback.map(Arc::from));
     }
 
@@ -783,7 +787,8 @@ impl Drop for Handle {
             if spawn("changeover-end", move || {
                 let _ = life.end();
             })
-            .is_ok() {
+            .is_ok()
+            {
                 return;
             }
         }
@@ -793,6 +798,8 @@ impl Drop for Handle {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("streams", &self.core().stream_count()).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("streams", &self.core().stream_count())
+            .finish_non_exhaustive()
     }
 }

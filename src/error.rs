@@ -10,7 +10,9 @@ pub enum Error {
     #[error("stream id is empty: use 1..={MAX_STREAM_ID_BYTES} bytes of UTF-8")]
     EmptyStreamId,
     /// The stream id is too long or has control characters.
-    #[error("stream id is not usable ({reason}): use 1..={MAX_STREAM_ID_BYTES} bytes of UTF-8 without control characters")]
+    #[error(
+        "stream id is not usable ({reason}): use 1..={MAX_STREAM_ID_BYTES} bytes of UTF-8 without control characters"
+    )]
     BadStreamId {
         /// What is wrong with it.
         reason: &'static str,
@@ -28,7 +30,9 @@ pub enum Error {
         stream: String,
     },
     /// The stream has no input of this priority.
-    #[error("stream '{stream}' has no input with priority {priority}: see runtime_status for those it has")]
+    #[error(
+        "stream '{stream}' has no input with priority {priority}: see runtime_status for those it has"
+    )]
     UnknownInput {
         /// The stream's id.
         stream: String,
@@ -42,7 +46,9 @@ pub enum Error {
         priority: Priority,
     },
     /// A duration is negative.
-    #[error("{field} is negative ({value_ms} ms): use 0 for the inherited default, or a positive number of milliseconds")]
+    #[error(
+        "{field} is negative ({value_ms} ms): use 0 for the inherited default, or a positive number of milliseconds"
+    )]
     NegativeDuration {
         /// The field's name.
         field: &'static str,
@@ -50,7 +56,9 @@ pub enum Error {
         value_ms: i64,
     },
     /// The input has failed and is not eligible.
-    #[error("input {priority} of stream '{stream}' is degraded ({why}): wait until it has recovered, or choose another")]
+    #[error(
+        "input {priority} of stream '{stream}' is degraded ({why}): wait until it has recovered, or choose another"
+    )]
     InputDegraded {
         /// The stream's id.
         stream: String,
@@ -76,7 +84,9 @@ pub enum Error {
         epoch: Option<Epoch>,
     },
     /// The epoch's recorder is open already.
-    #[error("epoch {epoch} of input {priority} has a recorder: open further producers with Recorder::sibling")]
+    #[error(
+        "epoch {epoch} of input {priority} has a recorder: open further producers with Recorder::sibling"
+    )]
     RecorderOpen {
         /// The input's priority.
         priority: Priority,

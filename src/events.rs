@@ -204,11 +204,10 @@ impl Bus {
         at_ns: Nanos,
         stream: Option<&Arc<str>>,
         kind: EventKind,
-    ) {
+    ) -> Event {
         let mut subscribers = self.subscribers.lock();
         subscribers.next_id += 1;
         let event = Event { id: subscribers.next_id, at, at_ns, stream: stream.cloned(), kind };
-        tracing::debug!(target: "changeover", stream = stream.map(|s| &**s), ?event.kind, "event");
         subscribers.queues.retain(|queue| match queue.upgrade() {
             Some(queue) => {
                 queue.push(event.clone());
@@ -216,6 +215,7 @@ impl Bus {
             }
             None => false,
         });
+        event
     }
 
     /// Events that full queues have lost, over all subscribers.

@@ -86,15 +86,13 @@ pub use crate::config::{
 pub use crate::driver::{
     Answer, AnswerToken, DriverCall, IngestDriver, ProbeCall, RebindCall, StartCall, StopCall,
 };
-pub use crate::engine::{Engine, EngineBuilder, ShutdownReport};
+pub use crate::engine::{Engine, EngineBuilder, ShutdownReport, StreamCallback};
 pub use crate::error::Error;
 pub use crate::events::{DEFAULT_EVENT_CAPACITY, Event, EventKind, Subscription};
 pub use crate::hand::HandEngine;
 pub use crate::recorder::Recorder;
 pub use crate::stats::EngineStats;
-pub use crate::status::{
-    ErrorEntry, InputHealth, InputHealthSnapshot, RuntimeStatus, SwitchEvent,
-};
+pub use crate::status::{ErrorEntry, InputHealth, InputHealthSnapshot, RuntimeStatus, SwitchEvent};
 pub use crate::ticket::SwitchTicket;
 pub use crate::types::{
     Epoch, InputStatus, MAX_STREAM_ID_BYTES, Nanos, Packet, Priority, StreamStatus, SwitchReason,

@@ -9,6 +9,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::core::Core;
 use crate::stats::EngineStats;
+use crate::sync::AtomicU64;
 use crate::types::Priority;
 
 type StreamLabels = [(&'static str, String); 1];
@@ -49,7 +50,7 @@ pub(crate) fn text(core: &Core, stats: EngineStats, prefix: &str) -> String {
     registry.register("usable_inputs", "Inputs neither degraded nor stopped", usable);
     registry.register("exhausted", "1 = no usable input is left", exhausted);
     let mut gauge = |name: &str, help: &str, value: f64| {
-        let gauge = Gauge::<f64, std::sync::atomic::AtomicU64>::default();
+        let gauge = Gauge::<f64, AtomicU64>::default();
         gauge.set(value);
         registry.register_with_unit(name, help, Unit::Seconds, gauge);
     };

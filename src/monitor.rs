@@ -107,7 +107,7 @@ impl Monitor {
         if stalled {
             core.set_stall(self.log.stall());
             core.stats.stalls.fetch_add(1, Ordering::Relaxed);
-            self.publish_event(EventKind::Stall { late_ms: late / 1_000_000 });
+            core.publish(self.now, None, EventKind::Stall { late_ms: late / 1_000_000 });
         }
         self.policy = core.policy();
         self.runner = core.runner();
@@ -306,8 +306,7 @@ impl Monitor {
                     if matches!(kind, EventKind::InputFailover { .. }) {
                         core.stats.failovers.fetch_add(1, Ordering::Relaxed);
                     }
-                    let at = core.clock.wall(self.now);
-                    core.bus.publish(at, self.now, Some(&stream.id), kind);
+                    core.publish(self.now, Some(&stream.id), kind);
                 }
                 Action::Exhausted => {
                     core.notifier.push(stream.key, &stream.id, Notice::Exhausted);
@@ -409,11 +408,6 @@ impl Monitor {
         if let Some(runner) = &self.runner {
             runner.submit(Job { stream, call, deadline });
         }
-    }
-
-    fn publish_event(&self, kind: EventKind) {
-        let at = self.core.clock.wall(self.now);
-        self.core.bus.publish(at, self.now, None, kind);
     }
 }
 

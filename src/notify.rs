@@ -1,15 +1,19 @@
-//! The exhausted and restored callbacks: one thread, in order, and a slow one delays nobody's
-//! decisions.
+//! The exhausted and restored callbacks, and the log lines: one thread, in order, and a slow one
+//! delays nobody's decisions.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
+use crate::events::{Event, EventKind};
 use crate::hostcall;
 use crate::sync::{Arc, Condvar, Mutex};
 use crate::types::StreamKey;
 
 /// A host's callback: it is given the stream's id.
 pub(crate) type Callback = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Events that may wait for the log.
+const LOG_CAPACITY: usize = 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
@@ -29,6 +33,8 @@ struct State {
     /// How many of the queue are a stream's.
     waiting: HashMap<StreamKey, usize>,
     running: Option<StreamKey>,
+    /// Events for the log; the oldest are lost where the log is slow.
+    log: VecDeque<Event>,
     on_exhausted: Option<Callback>,
     on_restored: Option<Callback>,
     closed: bool,
@@ -76,6 +82,27 @@ impl Notifier {
         self.changed.notify_all();
     }
 
+    /// Queues an event for the log.
+    pub(crate) fn log(&self, event: Event) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return;
+        }
+        if state.log.len() >= LOG_CAPACITY {
+            state.log.pop_front();
+        }
+        state.log.push_back(event);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn write_log(&self) {
+        let events = std::mem::take(&mut self.state.lock().log);
+        for event in events {
+            let _ = hostcall::run(|| log_line(&event));
+        }
+    }
+
     /// The stream is gone: what has not begun never begins.
     pub(crate) fn forget(&self, key: StreamKey) {
         let mut state = self.state.lock();
@@ -98,6 +125,7 @@ impl Notifier {
     /// Runs what is queued, on this thread; answers whether there was anything.
     pub(crate) fn drain(&self) -> bool {
         debug_assert!(self.inline);
+        self.write_log();
         let mut any = false;
         while let Some(next) = self.begin() {
             any = true;
@@ -109,6 +137,7 @@ impl Notifier {
     /// The notifier thread's life.
     pub(crate) fn run(&self) {
         loop {
+            self.write_log();
             while let Some(next) = self.begin() {
                 self.call(next);
             }
@@ -118,7 +147,7 @@ impl Notifier {
                 drop(state);
                 return self.changed.notify_all();
             }
-            if state.queue.is_empty() {
+            if state.queue.is_empty() && state.log.is_empty() {
                 self.changed.wait(&mut state);
             }
         }
@@ -168,6 +197,16 @@ impl Notifier {
             }
         }
         true
+    }
+}
+
+fn log_line(event: &Event) {
+    let stream = event.stream.as_deref();
+    match &event.kind {
+        EventKind::Exhausted | EventKind::InputDegraded { .. } | EventKind::Stall { .. } => {
+            tracing::warn!(target: "changeover", stream, event = ?event.kind);
+        }
+        kind => tracing::info!(target: "changeover", stream, event = ?kind),
     }
 }
 

@@ -116,7 +116,8 @@ impl Plane {
     /// The input's previous epochs are over at once: their recorders answer *stale*. Their counts
     /// stay until the machine has read them and closes them.
     pub(crate) fn supersede(&mut self, cells: &Cells, priority: Priority) {
-        let by_id = self.epochs.iter().find(|found| found.priority == priority && found.by_id.is_some());
+        let by_id =
+            self.epochs.iter().find(|found| found.priority == priority && found.by_id.is_some());
         if let Some((by_id, _)) = by_id.and_then(|found| found.by_id) {
             self.detach_by_id(cells, by_id);
         }
@@ -167,12 +168,7 @@ impl Plane {
     }
 
     /// A recorder is gone. Answers whether it was the epoch's last one.
-    pub(crate) fn recorder_closed(
-        &mut self,
-        cells: &Cells,
-        epoch: Epoch,
-        cell: CellIndex,
-    ) -> bool {
+    pub(crate) fn recorder_closed(&mut self, cells: &Cells, epoch: Epoch, cell: CellIndex) -> bool {
         let Some(found) = self.epochs.iter_mut().find(|found| found.epoch == epoch) else {
             return false;
         };
@@ -256,12 +252,7 @@ impl Plane {
     }
 
     /// What every open epoch has counted.
-    pub(crate) fn sample(
-        &self,
-        cells: &Cells,
-        log: &PublishLog,
-        out: &mut Vec<(Epoch, Sample)>,
-    ) {
+    pub(crate) fn sample(&self, cells: &Cells, log: &PublishLog, out: &mut Vec<(Epoch, Sample)>) {
         for found in &self.epochs {
             let mut sample = Sample {
                 packets: found.gone_packets,
@@ -342,12 +333,7 @@ impl Plane {
 
     /// Sets the watch bits of exactly these epochs, and lists their cells with what they have
     /// counted by now.
-    pub(crate) fn watch(
-        &self,
-        cells: &Cells,
-        epochs: &[Epoch],
-        out: &mut Vec<(CellIndex, u64)>,
-    ) {
+    pub(crate) fn watch(&self, cells: &Cells, epochs: &[Epoch], out: &mut Vec<(CellIndex, u64)>) {
         for found in &self.epochs {
             let on = epochs.contains(&found.epoch);
             if on {

@@ -211,8 +211,8 @@ impl Directory {
         let (first, step) = (slot_of(hash, bucket.depth), 1 << bucket.depth);
         let (ones, zeros): (Vec<_>, Vec<_>) =
             bucket.routes.into_iter().partition(|route| route.hash >> (depth - 1) & 1 == 1);
-        let halves = [zeros, ones]
-            .map(|routes| Owned::new(Bucket { depth, routes }).into_shared(guard));
+        let halves =
+            [zeros, ones].map(|routes| Owned::new(Bucket { depth, routes }).into_shared(guard));
         let mut replaced = Shared::null();
         for (i, slot) in self.slots.iter().skip(first).step_by(step).enumerate() {
             replaced = slot.swap(halves[i & 1], Ordering::AcqRel, guard);
@@ -237,18 +237,14 @@ impl Drop for Routes {
         // SAFETY: `&mut self`: no look-up and no editor exists.
         let guard = unsafe { crossbeam_epoch::unprotected() };
         let directory = self.directory.load_full();
-        let mut freed: Vec<Shared<'_, Bucket>> = Vec::new();
-        for (i, slot) in directory.slots.iter().enumerate() {
-            let bucket = slot.load(Ordering::Relaxed, guard);
-            // SAFETY: slots are never null, and each bucket is freed at the first of its slots
-            // only, so it is alive here whenever it is looked at.
-            let depth = if freed.contains(&bucket) { continue } else { unsafe { bucket.deref() }.depth };
-            if i == slot_of(i as u64, depth) {
-                freed.push(bucket);
-            }
-        }
+        let load = |slot: &EpochAtomic<Bucket>| slot.load(Ordering::Relaxed, guard);
+        let mut freed: Vec<Shared<'_, Bucket>> = directory.slots.iter().map(load).collect();
+        // A bucket may stand in many slots.
+        freed.sort_unstable();
+        freed.dedup();
         for bucket in freed {
-            // SAFETY: each bucket stands in `freed` once, and nobody can reach it any more.
+            // SAFETY: slots are never null, each bucket stands in `freed` once, and nobody can
+            // reach it any more.
             drop(unsafe { bucket.into_owned() });
         }
     }

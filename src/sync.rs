@@ -1,10 +1,8 @@
 //! The one place that names the shared-memory primitives, so that a model checker can take their
 //! place: atomics, `Arc`, locks, thread parking.
 
-pub(crate) use std::sync::{Arc, Weak};
-pub(crate) use std::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
-};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
 use std::time::Instant;
 

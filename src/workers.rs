@@ -84,8 +84,8 @@ impl Workers {
         state.running.values().filter(|call| !call.written_off).map(|call| call.deadline).min()
     }
 
-    /// Writes calls off that are over time at `now`. Answers how many are written off in all.
-    pub(crate) fn expire(self: &Arc<Self>, now: Nanos) -> usize {
+    /// Writes calls off that are over time at `now`.
+    pub(crate) fn expire(self: &Arc<Self>, now: Nanos) {
         let mut state = self.state.lock();
         let stuck = state.running.values().filter(|call| call.written_off).count();
         let over: Vec<u64> = state
@@ -99,12 +99,14 @@ impl Workers {
             let Some(call) = state.running.get_mut(id) else { continue };
             call.written_off = true;
             let lane = call.lane;
-            tracing::warn!(target: "changeover", input = lane.1, "a driver call is past its deadline");
             state.workers -= 1;
             state.free_lane(lane, *id);
         }
         self.engage(&mut state);
-        stuck + over.len()
+        drop(state);
+        if let Some(core) = self.core.upgrade().filter(|_| !over.is_empty()) {
+            core.stats.stuck_calls.fetch_add(over.len() as u64, Ordering::Relaxed);
+        }
     }
 
     /// Sees to it that somebody takes what is ready.
@@ -113,7 +115,9 @@ impl Workers {
         for _ in 0..wanted.min(state.idle) {
             self.changed.notify_one();
         }
-        let more = wanted.saturating_sub(state.idle).min(self.max_workers - state.workers.min(self.max_workers));
+        let more = wanted
+            .saturating_sub(state.idle)
+            .min(self.max_workers - state.workers.min(self.max_workers));
         for _ in 0..more {
             let workers = Arc::clone(self);
             let spawned = std::thread::Builder::new()
@@ -121,12 +125,9 @@ impl Workers {
                 .spawn(move || workers.work());
             match spawned {
                 Ok(_) => state.workers += 1,
-                Err(error) => {
-                    // Those that run take it over; where none does, the machine's deadline finds
-                    // the call unanswered.
-                    tracing::error!(target: "changeover", %error, "cannot start a driver worker");
-                    break;
-                }
+                // Those that run take it over; where none does, the machine's deadline finds the
+                // call unanswered.
+                Err(_) => break,
             }
         }
     }

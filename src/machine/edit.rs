@@ -102,18 +102,14 @@ impl Machine {
             return;
         }
         self.end_run(cx, i);
-        self.drop_failure_of_edit(i);
+        self.inputs[i].reset_health();
+        self.inputs[i].wanted_since = None;
         self.inputs[i].config = Arc::new(config);
         let priority = Some(self.inputs[i].priority());
         let carries = priority == self.active && self.left.is_none();
         if carries || priority == self.pending.as_ref().map(|pending| pending.target) {
             self.bring_up(cx, i);
         }
-    }
-
-    fn drop_failure_of_edit(&mut self, i: usize) {
-        self.inputs[i].reset_health();
-        self.inputs[i].wanted_since = None;
     }
 
     /// Makes an input run that the stream wants: the driver's work, or the host's.

@@ -67,15 +67,38 @@ pub(crate) enum Event {
     /// Nothing but time and packets: a deadline, a look at what is watched, a changed policy.
     Look,
     /// A recorder was opened on a hot input (or its first by-id packet came): a new epoch.
-    Opened { priority: Priority, epoch: Epoch, by_id: bool },
+    Opened {
+        priority: Priority,
+        epoch: Epoch,
+        by_id: bool,
+    },
     /// The last recorder of an epoch is gone.
-    Closed { epoch: Epoch },
-    Started { epoch: Epoch, outcome: Result<(), String> },
-    Probed { priority: Priority, ticket: u64, outcome: ProbeOutcome },
-    Error { priority: Priority, epoch: Option<Epoch>, message: String },
-    Switch { priority: Priority, ticket: u64 },
+    Closed {
+        epoch: Epoch,
+    },
+    Started {
+        epoch: Epoch,
+        outcome: Result<(), String>,
+    },
+    Probed {
+        priority: Priority,
+        ticket: u64,
+        outcome: ProbeOutcome,
+    },
+    Error {
+        priority: Priority,
+        epoch: Option<Epoch>,
+        message: String,
+    },
+    Switch {
+        priority: Priority,
+        ticket: u64,
+    },
     ClearOverride,
-    Enable { priority: Priority, enabled: bool },
+    Enable {
+        priority: Priority,
+        enabled: bool,
+    },
     Update(InputsUpdate),
     Buffer(Arc<str>),
 }
@@ -90,18 +113,39 @@ pub(crate) enum ProbeOutcome {
 /// What the engine is to do, in this order.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
-    Start { input: Arc<InputConfig>, epoch: Epoch, buffer: Arc<str>, deadline: Nanos },
-    Stop { priority: Priority, epoch: Epoch },
-    Probe { input: Arc<InputConfig>, ticket: u64, deadline: Nanos },
-    Rebind { from: Priority, input: Arc<InputConfig>, epoch: Epoch },
+    Start {
+        input: Arc<InputConfig>,
+        epoch: Epoch,
+        buffer: Arc<str>,
+        deadline: Nanos,
+    },
+    Stop {
+        priority: Priority,
+        epoch: Epoch,
+    },
+    Probe {
+        input: Arc<InputConfig>,
+        ticket: u64,
+        deadline: Nanos,
+    },
+    Rebind {
+        from: Priority,
+        input: Arc<InputConfig>,
+        epoch: Epoch,
+    },
     /// The epoch is over: its recorders answer *stale*.
-    Close { epoch: Epoch },
+    Close {
+        epoch: Epoch,
+    },
     Emit(EventKind),
     /// The exhausted callback.
     Exhausted,
     /// The restored callback.
     Restored,
-    Ticket { ticket: u64, outcome: Result<(), String> },
+    Ticket {
+        ticket: u64,
+        outcome: Result<(), String>,
+    },
 }
 
 /// What a step stands in.
@@ -313,13 +357,7 @@ impl Machine {
     }
 
     /// The epochs whose next packet matters at once.
-    pub(crate) fn watched(
-        &self,
-        now: Nanos,
-        policy: &Policy,
-        stall: Stall,
-        out: &mut Vec<Epoch>,
-    ) {
+    pub(crate) fn watched(&self, now: Nanos, policy: &Policy, stall: Stall, out: &mut Vec<Epoch>) {
         let mut nothing = Vec::new();
         let cx = self.cx(now, policy, stall, &mut nothing);
         for input in &self.inputs {

@@ -13,7 +13,7 @@ impl Machine {
             {
                 self.probe_failed(cx, i);
             }
-            if !self.probe_wanted(cx, i) || self.inputs[i].probe.due.is_some_and(|at| cx.now < at) {
+            if !self.probe_wanted(i) || self.inputs[i].probe.due.is_some_and(|at| cx.now < at) {
                 continue;
             }
             let input = &self.inputs[i];
@@ -25,17 +25,18 @@ impl Machine {
                 input.probe.in_flight = Some((ticket, deadline));
                 input.probe.outstanding = Some(ticket);
                 cx.act(Action::Probe { input: input.config.clone(), ticket, deadline });
-            } else if input.only_start_proves() && self.trial_is_worth_it(input) {
-                if self.exhausted || cx.now >= self.cooldown_end(cx) {
-                    self.start_run(cx, i, true);
-                }
+            } else if input.only_start_proves()
+                && self.trial_is_worth_it(input)
+                && (self.exhausted || cx.now >= self.cooldown_end(cx))
+            {
+                self.start_run(cx, i, true);
             }
         }
     }
 
     /// Whether evidence about this input is wanted: it has failed, or it is better than the
     /// active one and nothing is known of it.
-    pub(super) fn probe_wanted(&self, _cx: &Cx<'_>, i: usize) -> bool {
+    pub(super) fn probe_wanted(&self, i: usize) -> bool {
         let input = &self.inputs[i];
         let is_target = self.pending.as_ref().is_some_and(|p| p.target == input.priority());
         if input.config.hot
@@ -59,7 +60,8 @@ impl Machine {
         if self.exhausted && !self.active_is_eligible() {
             return true;
         }
-        let upward = self.better_inputs().iter().any(|better| better.priority() == input.priority());
+        let upward =
+            self.better_inputs().iter().any(|better| better.priority() == input.priority());
         upward && self.pending.is_none() && input.probe.unsupported
     }
 
@@ -102,7 +104,7 @@ impl Machine {
         if let Some((_, deadline)) = input.probe.in_flight {
             return Some(cx.stall.extend(deadline, cx.policy.probe_timeout_ns));
         }
-        if !self.probe_wanted(cx, i) {
+        if !self.probe_wanted(i) {
             return None;
         }
         let due = input.probe.due.unwrap_or(cx.now);
@@ -118,13 +120,12 @@ impl Machine {
     /// The next moment at which a failback may become possible by time alone.
     pub(super) fn failback_deadline(&self, cx: &Cx<'_>) -> Option<Nanos> {
         let cooldown_end = self.cooldown_end(cx);
-        let moments = self.better_inputs().iter().filter_map(|input| {
-            match self.readiness(cx, input) {
+        let moments =
+            self.better_inputs().iter().filter_map(|input| match self.readiness(cx, input) {
                 Readiness::Ready => Some(cooldown_end),
                 Readiness::Until(until) => Some(until),
                 Readiness::NextPacket | Readiness::Unproved => None,
-            }
-        });
+            });
         moments.filter(|at| *at > cx.now).min()
     }
 }

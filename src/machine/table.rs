@@ -19,8 +19,7 @@ struct Play {
 impl Play {
     fn new(subject_hot: bool) -> Self {
         let subject = InputConfig { hot: subject_hot, ..InputConfig::cold(SUBJECT, "subject") };
-        let config =
-            StreamConfig::new("s").input(InputConfig::cold(0, "other")).input(subject);
+        let config = StreamConfig::new("s").input(InputConfig::cold(0, "other")).input(subject);
         let mut play = Self {
             machine: Machine::new(config),
             policy: EngineConfig::default().resolve(),
@@ -54,7 +53,8 @@ impl Play {
         let now = self.now;
         match self.counts.iter_mut().find(|(known, _)| *known == epoch) {
             Some((_, sample)) => {
-                *sample = Sample { packets: sample.packets + 1, stamp: now, settled: now, ..*sample };
+                *sample =
+                    Sample { packets: sample.packets + 1, stamp: now, settled: now, ..*sample };
             }
             None => {
                 let first = Sample { packets: 1, stamp: now, settled: now, ..Sample::default() };
@@ -169,19 +169,14 @@ fn apply(play: &mut Play, event: &str) {
         "start failed" => {
             play.step(Event::Started { epoch: any_epoch, outcome: Err("no".into()) });
         }
-        "error" => play.step(Event::Error {
-            priority: SUBJECT,
-            epoch,
-            message: "lost".into(),
-        }),
+        "error" => play.step(Event::Error { priority: SUBJECT, epoch, message: "lost".into() }),
         "probe ok" | "probe bad" => {
             // The engine asks first, where it asks at all.
             if play.state() == "Failed" {
                 play.wait(8 * SECOND);
             }
             let ticket = play.input(SUBJECT).probe.outstanding.unwrap_or(9_999);
-            let outcome =
-                if event == "probe ok" { ProbeOutcome::Good } else { ProbeOutcome::Bad };
+            let outcome = if event == "probe ok" { ProbeOutcome::Good } else { ProbeOutcome::Bad };
             play.step(Event::Probed { priority: SUBJECT, ticket, outcome });
         }
         "disable" => play.step(Event::Enable { priority: SUBJECT, enabled: false }),

@@ -57,8 +57,7 @@ impl Machine {
         let mut nothing = Vec::new();
         let cx = self.cx(now, policy, stall, &mut nothing);
         let wall = &wall;
-        let all_stopped =
-            !self.inputs.is_empty() && self.inputs.iter().all(|input| !input.enabled);
+        let all_stopped = !self.inputs.is_empty() && self.inputs.iter().all(|input| !input.enabled);
         let status = if self.air_delivers(&cx) {
             StreamStatus::Active
         } else if all_stopped {
@@ -146,9 +145,7 @@ impl Machine {
             InputStatus::Stopped
         } else if input.failure.is_some() {
             InputStatus::Degraded
-        } else if self.left.is_none()
-            && self.active == Some(input.priority())
-            && cx.delivers(input)
+        } else if self.left.is_none() && self.active == Some(input.priority()) && cx.delivers(input)
         {
             InputStatus::Active
         } else {
@@ -203,5 +200,8 @@ impl Machine {
 /// From an accepted start, or an opened recorder, to the end of the activation.
 fn is_running(input: &Input) -> bool {
     let hot = input.config.hot;
-    input.run.as_ref().is_some_and(|run| if hot { run.open || run.last.is_some() } else { run.accepted })
+    input
+        .run
+        .as_ref()
+        .is_some_and(|run| if hot { run.open || run.last.is_some() } else { run.accepted })
 }
