@@ -1,41 +1,29 @@
-//! The public handle: every operation, and the engine's life from building to shutdown.
+//! The public handle: every operation of a running engine.
 
 use std::fmt;
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::clock::Clock;
 use crate::config::{
     EngineConfig, InputsUpdate, StreamConfig, first_duplicate, validate_id, validate_inputs,
 };
 use crate::core::{Core, Msg};
-use crate::driver::{IngestDriver, Job, JobDeadline};
 use crate::error::Error;
 use crate::events::Subscription;
-use crate::hand::HandEngine;
 use crate::hostcall;
-use crate::machine::{Event, Machine};
-use crate::monitor::{self, Monitor};
-use crate::notify::{Callback, Notifier};
+use crate::life::{Life, ShutdownReport, deadline_in, unknown_stream};
+use crate::machine::{Event, Machine, NotEligible};
 use crate::publish::PublishLog;
 use crate::recorder::{Recorder, record_by_id};
 use crate::stats::EngineStats;
 use crate::status::{InputHealth, RuntimeStatus};
 use crate::stream::{Inner, Stream, own_spans};
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
+use crate::sync::Arc;
 use crate::ticket::SwitchTicket;
-use crate::types::{Epoch, Nanos, Priority, StreamKey, Verdict};
-use crate::workers::{NoDriver, Workers, spawn};
+use crate::types::{Epoch, Nanos, Priority, Verdict};
+use crate::workers::spawn;
 
 /// A callback that is given a stream's id.
 pub type StreamCallback = Box<dyn Fn(&str) + Send + Sync>;
-
-/// Longest wait for host code at a shutdown.
-const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Driver calls that may run at once. A thread each, made when needed and ended when idle.
-const DEFAULT_DRIVER_WORKERS: usize = 64;
-/// Driver calls past their deadline whose workers are replaced.
-const DEFAULT_MAX_STUCK_CALLS: usize = 64;
 
 /// The failover engine: a cheap handle, `Clone`, usable from any thread.
 ///
@@ -50,289 +38,13 @@ pub struct Engine {
 /// What all handles share. The last one to go ends the engine.
 struct Handle {
     life: Arc<Life>,
-}
-
-struct Life {
-    core: Arc<Core>,
-    workers: Option<Arc<Workers>>,
-    threads: Mutex<Option<Threads>>,
-    stop: Arc<AtomicBool>,
-    shutdown_timeout: Duration,
     #[cfg_attr(not(feature = "metrics"), allow(dead_code))]
     metrics_prefix: String,
 }
 
-struct Threads {
-    monitor: JoinHandle<()>,
-    notifier: JoinHandle<()>,
-}
-
-/// What a shutdown left behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct ShutdownReport {
-    /// Host calls (driver calls and callbacks) that had not returned, or could not begin, within
-    /// the shutdown timeout. Their threads were left to themselves.
-    pub detached_calls: usize,
-}
-
-/// How an [`Engine`] is to be.
-pub struct EngineBuilder {
-    config: EngineConfig,
-    driver: Option<Arc<dyn IngestDriver>>,
-    driver_workers: usize,
-    max_stuck_calls: usize,
-    shutdown_timeout: Duration,
-    on_exhausted: Option<Callback>,
-    on_restored: Option<Callback>,
-    metrics_prefix: String,
-}
-
-impl fmt::Debug for EngineBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineBuilder").field("config", &self.config).finish_non_exhaustive()
-    }
-}
-
-impl EngineBuilder {
-    /// The policy. Default: every default.
-    #[must_use]
-    pub fn config(mut self, config: EngineConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Who brings cold inputs up and down. Not needed where all inputs are hot.
-    #[must_use]
-    pub fn driver(mut self, driver: impl IngestDriver) -> Self {
-        self.driver = Some(Arc::new(driver));
-        self
-    }
-
-    /// How many driver calls may run at once (threads are made when needed). Default 64.
-    #[must_use]
-    pub fn driver_workers(mut self, workers: usize) -> Self {
-        self.driver_workers = workers;
-        self
-    }
-
-    /// How many driver calls past their deadline have their workers replaced. Default 64.
-    #[must_use]
-    pub fn max_stuck_calls(mut self, calls: usize) -> Self {
-        self.max_stuck_calls = calls;
-        self
-    }
-
-    /// How long a shutdown waits for host code. Default 5 s.
-    #[must_use]
-    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
-        self.shutdown_timeout = timeout;
-        self
-    }
-
-    /// Called with the stream's id when no usable input is left, on the notifier thread.
-    #[must_use]
-    pub fn on_exhausted(mut self, callback: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.on_exhausted = Some(Arc::new(callback));
-        self
-    }
-
-    /// Called with the stream's id when an exhausted stream is back, on the notifier thread.
-    #[must_use]
-    pub fn on_restored(mut self, callback: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.on_restored = Some(Arc::new(callback));
-        self
-    }
-
-    /// What metric names begin with. Default `changeover`.
-    #[must_use]
-    pub fn metrics_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.metrics_prefix = prefix.into();
-        self
-    }
-
-    /// Builds the engine and starts its two threads (monitor and notifier).
-    ///
-    /// # Errors
-    /// [`Error::NegativeDuration`]; [`Error::Thread`] where the system refuses a thread.
-    pub fn build(self) -> Result<Engine, Error> {
-        self.config.validate()?;
-        let notifier = Notifier::threaded();
-        let driver = self.driver.unwrap_or_else(|| Arc::new(NoDriver));
-        notifier.set_exhausted(self.on_exhausted);
-        notifier.set_restored(self.on_restored);
-        let core = Arc::new(Core::new(Clock::real(), self.config, notifier));
-        let workers = Arc::new(Workers::new(
-            Arc::downgrade(&core),
-            driver,
-            self.driver_workers,
-            self.max_stuck_calls,
-        ));
-        core.set_runner(Some(Arc::new(Arc::clone(&workers))));
-        let stop = Arc::new(AtomicBool::new(false));
-
-        let notices = Arc::clone(&core);
-        let notifier = spawn("changeover-cb", move || notices.notifier.run())?;
-        let (shared, pool, ended) = (Arc::clone(&core), Arc::clone(&workers), Arc::clone(&stop));
-        let monitor = spawn("changeover-mon", move || monitor_thread(shared, &pool, &ended));
-        let monitor = match monitor {
-            Ok(monitor) => monitor,
-            Err(error) => {
-                core.notifier.close();
-                let _ = notifier.join();
-                return Err(error);
-            }
-        };
-        core.waker.set_thread(monitor.thread().clone());
-        core.waker.wake();
-        let life = Life {
-            core,
-            workers: Some(workers),
-            threads: Mutex::new(Some(Threads { monitor, notifier })),
-            stop,
-            shutdown_timeout: self.shutdown_timeout,
-            metrics_prefix: self.metrics_prefix,
-        };
-        Ok(Engine::new(life))
-    }
-
-    /// Builds the engine without threads, on a clock that moves by hand. The driver is not used:
-    /// the test answers the driver calls.
-    ///
-    /// # Errors
-    /// [`Error::NegativeDuration`].
-    pub fn build_hand_driven(self) -> Result<HandEngine, Error> {
-        HandEngine::build(self)
-    }
-
-    pub(crate) fn assemble_hand_driven(self) -> Result<(Engine, Arc<Core>), Error> {
-        self.config.validate()?;
-        let notifier = Notifier::inline();
-        notifier.set_exhausted(self.on_exhausted);
-        notifier.set_restored(self.on_restored);
-        let core = Arc::new(Core::new(Clock::by_hand(), self.config, notifier));
-        let life = Life {
-            core: Arc::clone(&core),
-            workers: None,
-            threads: Mutex::new(None),
-            stop: Arc::new(AtomicBool::new(false)),
-            shutdown_timeout: self.shutdown_timeout,
-            metrics_prefix: self.metrics_prefix,
-        };
-        Ok((Engine::new(life), core))
-    }
-}
-
-/// The monitor thread's life.
-fn monitor_thread(core: Arc<Core>, workers: &Arc<Workers>, stop: &AtomicBool) {
-    crate::clock::sharpen_sleep();
-    let mut monitor = Monitor::new(Arc::clone(&core));
-    while !stop.load(Ordering::Acquire) {
-        workers.expire(core.clock.now());
-        match monitor.turn(workers.next_deadline()) {
-            None => std::thread::park(),
-            Some(at) => {
-                let ahead = at.saturating_sub(core.clock.now());
-                if ahead > 0 {
-                    std::thread::park_timeout(Duration::from_nanos(ahead));
-                }
-            }
-        }
-    }
-}
-
-impl Life {
-    fn unregister(&self, id: &str) -> Result<StreamKey, Error> {
-        let core = &self.core;
-        let Some(stream) = core.leave(id) else {
-            return Err(if core.is_closed() { Error::ShutDown } else { unknown_stream(id) });
-        };
-        let (ticking, watches) = {
-            let mut inner = stream.inner.lock();
-            stream.set_gone();
-            core.routes.remove(id);
-            core.notifier.forget(stream.key);
-            core.change_spans(&inner.spans(), &[]);
-            if let Some(ticket) = inner.machine.open_ticket() {
-                core.resolve_ticket(ticket, Err("the stream was unregistered".to_owned()));
-            }
-            self.stop_all(&stream, &inner);
-            inner.plane.close_all(&core.cells);
-            let priorities: Vec<Priority> = inner.declared.iter().map(|d| d.priority).collect();
-            for priority in priorities {
-                inner.withdraw(&core.cells, priority);
-            }
-            // The shell may live on in a recorder: nothing heavy stays in it.
-            inner.machine = Machine::new(StreamConfig::default());
-            (std::mem::take(&mut inner.ticking), std::mem::take(&mut inner.watched).len())
-        };
-        core.post(Msg::Gone { ticking, watches });
-        Ok(stream.key)
-    }
-
-    /// One final `stop` for each activation still running.
-    fn stop_all(&self, stream: &Stream, inner: &Inner) {
-        let core = &self.core;
-        let Some(runner) = core.runner() else { return };
-        let never_begun = runner.forget(stream.key);
-        let deadline = JobDeadline::AfterBegin(core.policy().stop_timeout_ns);
-        for (priority, epoch, hot) in inner.machine.runs() {
-            if !hot && !never_begun.contains(&epoch) {
-                let call = monitor::stop(stream, priority, epoch);
-                runner.submit(Job { stream: stream.key, call, deadline });
-            }
-        }
-    }
-
-    /// Ends the engine; a second call finds nothing to do.
-    fn end(&self) -> ShutdownReport {
-        let core = &self.core;
-        if !core.close() {
-            return ShutdownReport::default();
-        }
-        for id in core.ids() {
-            // One that is unregistered meanwhile is gone all the same.
-            let _ = self.unregister(&id);
-        }
-        let until = deadline_in(self.shutdown_timeout);
-        let workers = self.workers.as_ref();
-        let mut detached_calls = workers.map_or(0, |workers| workers.shut_down(until));
-        self.stop.store(true, Ordering::Release);
-        core.waker.wake();
-        core.notifier.close();
-        if let Some(threads) = self.threads.lock().take() {
-            // The monitor runs no host code, so it ends.
-            let _ = threads.monitor.join();
-            if core.notifier.wait_ended(until.max(deadline_in(Duration::from_millis(10)))) {
-                let _ = threads.notifier.join();
-            } else {
-                detached_calls += 1;
-            }
-        }
-        core.set_runner(None);
-        core.bus.close();
-        ShutdownReport { detached_calls }
-    }
-}
-
 impl Engine {
-    /// An engine to be configured.
-    #[must_use]
-    pub fn builder() -> EngineBuilder {
-        EngineBuilder {
-            config: EngineConfig::default(),
-            driver: None,
-            driver_workers: DEFAULT_DRIVER_WORKERS,
-            max_stuck_calls: DEFAULT_MAX_STUCK_CALLS,
-            shutdown_timeout: DEFAULT_SHUTDOWN_TIMEOUT,
-            on_exhausted: None,
-            on_restored: None,
-            metrics_prefix: "changeover".to_owned(),
-        }
-    }
-
-    fn new(life: Life) -> Self {
-        Self { handle: Arc::new(Handle { life: Arc::new(life) }) }
+    pub(crate) fn new(life: Life, metrics_prefix: String) -> Self {
+        Self { handle: Arc::new(Handle { life: Arc::new(life), metrics_prefix }) }
     }
 
     fn core(&self) -> &Arc<Core> {
@@ -521,7 +233,6 @@ impl Engine {
     /// [`Error::UnknownStream`], [`Error::UnknownInput`], [`Error::InputDegraded`],
     /// [`Error::InputStopped`]. Nothing is changed then.
     pub fn switch_input(&self, stream: &str, priority: Priority) -> Result<SwitchTicket, Error> {
-        use crate::machine::NotEligible;
         let core = self.core();
         let found = self.known_input(stream, priority)?;
         let id = || stream.to_owned();
@@ -713,7 +424,7 @@ impl Engine {
     #[cfg(feature = "metrics")]
     #[must_use]
     pub fn metrics_text(&self) -> String {
-        crate::metrics::text(self.core(), self.stats(), &self.handle.life.metrics_prefix)
+        crate::metrics::text(self.core(), self.stats(), &self.handle.metrics_prefix)
     }
 
     /// The engine's precise clock: nanoseconds since it was built.
@@ -763,17 +474,8 @@ fn check_update(id: &str, inner: &Inner, update: &InputsUpdate) -> Result<(), Er
     Ok(())
 }
 
-fn unknown_stream(id: &str) -> Error {
-    Error::UnknownStream { stream: id.to_owned() }
-}
-
 fn unknown_input(id: &str, priority: Priority) -> Error {
     Error::UnknownInput { stream: id.to_owned(), priority }
-}
-
-fn deadline_in(timeout: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3600))
 }
 
 impl Drop for Handle {

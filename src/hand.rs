@@ -6,10 +6,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
+use crate::builder::EngineBuilder;
 use crate::config::EngineConfig;
 use crate::core::Core;
 use crate::driver::{CallRunner, DriverCall, Job};
-use crate::engine::{Engine, EngineBuilder};
+use crate::engine::Engine;
 use crate::hostcall;
 use crate::monitor::Monitor;
 use crate::sync::{Arc, Mutex, Weak};
@@ -55,6 +56,17 @@ struct Hand {
 #[derive(Default)]
 struct HandQueue(Mutex<VecDeque<Job>>);
 
+impl EngineBuilder {
+    /// Builds the engine without threads, on a clock that moves by hand. The driver is not used:
+    /// the test answers the driver calls.
+    ///
+    /// # Errors
+    /// [`Error::NegativeDuration`](crate::Error::NegativeDuration).
+    pub fn build_hand_driven(self) -> Result<HandEngine, crate::Error> {
+        HandEngine::build(self)
+    }
+}
+
 impl HandEngine {
     /// A hand-driven engine with this configuration.
     ///
@@ -66,8 +78,8 @@ impl HandEngine {
         built.expect("a valid configuration")
     }
 
-    pub(crate) fn build(builder: EngineBuilder) -> Result<Self, crate::Error> {
-        let (engine, core) = builder.assemble_hand_driven()?;
+    fn build(builder: EngineBuilder) -> Result<Self, crate::Error> {
+        let (engine, core) = builder.assemble_by_hand()?;
         let queue = Arc::new(HandQueue::default());
         let calls: Arc<dyn CallRunner> = Arc::clone(&queue) as _;
         core.set_runner(Some(calls));

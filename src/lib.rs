@@ -48,6 +48,7 @@
 //! `cell`, `handover`, `recorder` (the packet plane), `routes` (by-id look-up), `deadlines`,
 //! `publish`, `monitor` (the loop), `driver`, `workers`, `engine`.
 
+mod builder;
 mod cell;
 mod clock;
 mod config;
@@ -60,6 +61,7 @@ mod events;
 mod hand;
 mod handover;
 mod hostcall;
+mod life;
 mod machine;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -77,6 +79,7 @@ mod ticket;
 mod types;
 mod workers;
 
+pub use crate::builder::EngineBuilder;
 pub use crate::config::{
     DEFAULT_ERROR_HISTORY, DEFAULT_FAILBACK_COOLDOWN_MS, DEFAULT_FAILBACK_STABLE_MS,
     DEFAULT_PACKET_TIMEOUT_MS, DEFAULT_PROBE_COOLDOWN_MS, DEFAULT_PROBE_TIMEOUT_MS,
@@ -86,10 +89,11 @@ pub use crate::config::{
 pub use crate::driver::{
     Answer, AnswerToken, DriverCall, IngestDriver, ProbeCall, RebindCall, StartCall, StopCall,
 };
-pub use crate::engine::{Engine, EngineBuilder, ShutdownReport, StreamCallback};
+pub use crate::engine::{Engine, StreamCallback};
 pub use crate::error::Error;
 pub use crate::events::{DEFAULT_EVENT_CAPACITY, Event, EventKind, Subscription};
 pub use crate::hand::HandEngine;
+pub use crate::life::ShutdownReport;
 pub use crate::recorder::Recorder;
 pub use crate::stats::EngineStats;
 pub use crate::status::{ErrorEntry, InputHealth, InputHealthSnapshot, RuntimeStatus, SwitchEvent};

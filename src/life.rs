@@ -1,0 +1,183 @@
+//! An engine's life: its threads, and its end.
+
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::config::StreamConfig;
+use crate::core::{Core, Msg};
+use crate::driver::{IngestDriver, Job, JobDeadline};
+use crate::error::Error;
+use crate::machine::Machine;
+use crate::monitor::{self, Monitor};
+use crate::stream::{Inner, Stream};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
+use crate::types::{Priority, StreamKey};
+use crate::workers::{Workers, spawn};
+
+/// What keeps an engine going.
+pub(crate) struct Life {
+    pub(crate) core: Arc<Core>,
+    /// None on the hand-driven engine.
+    pub(crate) workers: Option<Arc<Workers>>,
+    threads: Mutex<Option<Threads>>,
+    stop: Arc<AtomicBool>,
+    shutdown_timeout: Duration,
+}
+
+struct Threads {
+    monitor: JoinHandle<()>,
+    notifier: JoinHandle<()>,
+}
+
+/// What a shutdown left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Host calls (driver calls and callbacks) that had not returned, or could not begin, within
+    /// the shutdown timeout. Their threads were left to themselves.
+    pub detached_calls: usize,
+}
+
+/// The monitor thread's life.
+fn monitor_thread(core: Arc<Core>, workers: &Arc<Workers>, stop: &AtomicBool) {
+    crate::clock::sharpen_sleep();
+    let mut monitor = Monitor::new(Arc::clone(&core));
+    while !stop.load(Ordering::Acquire) {
+        workers.expire(core.clock.now());
+        match monitor.turn(workers.next_deadline()) {
+            None => std::thread::park(),
+            Some(at) => {
+                let ahead = at.saturating_sub(core.clock.now());
+                if ahead > 0 {
+                    std::thread::park_timeout(Duration::from_nanos(ahead));
+                }
+            }
+        }
+    }
+}
+
+impl Life {
+    /// Starts the threads of an engine on the machine's clock.
+    pub(crate) fn start(
+        core: Arc<Core>,
+        driver: Arc<dyn IngestDriver>,
+        driver_workers: usize,
+        max_stuck_calls: usize,
+        shutdown_timeout: Duration,
+    ) -> Result<Self, Error> {
+        let workers =
+            Arc::new(Workers::new(Arc::downgrade(&core), driver, driver_workers, max_stuck_calls));
+        core.set_runner(Some(Arc::new(Arc::clone(&workers))));
+        let stop = Arc::new(AtomicBool::new(false));
+
+        let notices = Arc::clone(&core);
+        let notifier = spawn("changeover-cb", move || notices.notifier.run())?;
+        let (shared, pool, ended) = (Arc::clone(&core), Arc::clone(&workers), Arc::clone(&stop));
+        let monitor = spawn("changeover-mon", move || monitor_thread(shared, &pool, &ended));
+        let monitor = match monitor {
+            Ok(monitor) => monitor,
+            Err(error) => {
+                core.notifier.close();
+                let _ = notifier.join();
+                return Err(error);
+            }
+        };
+        core.waker.set_thread(monitor.thread().clone());
+        core.waker.wake();
+        let threads = Mutex::new(Some(Threads { monitor, notifier }));
+        Ok(Self { core, workers: Some(workers), threads, stop, shutdown_timeout })
+    }
+
+    /// An engine without threads.
+    pub(crate) fn by_hand(core: Arc<Core>) -> Self {
+        Self {
+            core,
+            workers: None,
+            threads: Mutex::new(None),
+            stop: Arc::new(AtomicBool::new(false)),
+            shutdown_timeout: Duration::ZERO,
+        }
+    }
+
+    /// Takes a stream off, and stops what runs for it.
+    pub(crate) fn unregister(&self, id: &str) -> Result<StreamKey, Error> {
+        let core = &self.core;
+        let Some(stream) = core.leave(id) else {
+            return Err(if core.is_closed() { Error::ShutDown } else { unknown_stream(id) });
+        };
+        let (ticking, watches) = {
+            let mut inner = stream.inner.lock();
+            stream.set_gone();
+            core.routes.remove(id);
+            core.notifier.forget(stream.key);
+            core.change_spans(&inner.spans(), &[]);
+            if let Some(ticket) = inner.machine.open_ticket() {
+                core.resolve_ticket(ticket, Err("the stream was unregistered".to_owned()));
+            }
+            self.stop_all(&stream, &inner);
+            inner.plane.close_all(&core.cells);
+            let priorities: Vec<Priority> = inner.declared.iter().map(|d| d.priority).collect();
+            for priority in priorities {
+                inner.withdraw(&core.cells, priority);
+            }
+            // The shell may live on in a recorder: nothing heavy stays in it.
+            inner.machine = Machine::new(StreamConfig::default());
+            (std::mem::take(&mut inner.ticking), std::mem::take(&mut inner.watched).len())
+        };
+        core.post(Msg::Gone { ticking, watches });
+        Ok(stream.key)
+    }
+
+    /// One final `stop` for each activation still running.
+    fn stop_all(&self, stream: &Stream, inner: &Inner) {
+        let core = &self.core;
+        let Some(runner) = core.runner() else { return };
+        let never_begun = runner.forget(stream.key);
+        let deadline = JobDeadline::AfterBegin(core.policy().stop_timeout_ns);
+        for (priority, epoch, hot) in inner.machine.runs() {
+            if !hot && !never_begun.contains(&epoch) {
+                let call = monitor::stop(stream, priority, epoch);
+                runner.submit(Job { stream: stream.key, call, deadline });
+            }
+        }
+    }
+
+    /// Ends the engine; a second call finds nothing to do.
+    pub(crate) fn end(&self) -> ShutdownReport {
+        let core = &self.core;
+        if !core.close() {
+            return ShutdownReport::default();
+        }
+        for id in core.ids() {
+            // One that is unregistered meanwhile is gone all the same.
+            let _ = self.unregister(&id);
+        }
+        let until = deadline_in(self.shutdown_timeout);
+        let workers = self.workers.as_ref();
+        let mut detached_calls = workers.map_or(0, |workers| workers.shut_down(until));
+        self.stop.store(true, Ordering::Release);
+        core.waker.wake();
+        core.notifier.close();
+        if let Some(threads) = self.threads.lock().take() {
+            // The monitor runs no host code, so it ends.
+            let _ = threads.monitor.join();
+            if core.notifier.wait_ended(until.max(deadline_in(Duration::from_millis(10)))) {
+                let _ = threads.notifier.join();
+            } else {
+                detached_calls += 1;
+            }
+        }
+        core.set_runner(None);
+        core.bus.close();
+        ShutdownReport { detached_calls }
+    }
+}
+
+pub(crate) fn deadline_in(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or(now + Duration::from_secs(365 * 24 * 3600))
+}
+
+pub(crate) fn unknown_stream(id: &str) -> Error {
+    Error::UnknownStream { stream: id.to_owned() }
+}
