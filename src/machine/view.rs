@@ -154,18 +154,22 @@ impl Machine {
     }
 
     /// Health as the gauge shows it: 1 for every input that is not degraded or stopped.
+    #[cfg(feature = "metrics")]
     pub(crate) fn gauges(&self) -> impl Iterator<Item = (Priority, bool)> {
         self.inputs.iter().map(|input| (input.priority(), input.is_candidate()))
     }
 
+    #[cfg(feature = "metrics")]
     pub(crate) fn failovers(&self) -> u64 {
         self.failovers
     }
 
+    #[cfg(feature = "metrics")]
     pub(crate) fn usable(&self) -> usize {
         self.usable_inputs()
     }
 
+    #[cfg(feature = "metrics")]
     pub(crate) fn is_exhausted(&self) -> bool {
         self.exhausted
     }
