@@ -25,6 +25,9 @@ const STALL_MIN_NS: Nanos = 20_000_000;
 /// Void entries in the queue of deadlines beyond which it is tidied.
 const TIDY_AT: usize = 4096;
 
+/// Messages heard before the time is published again.
+const MESSAGES_A_TURN: usize = 1024;
+
 pub(crate) struct Monitor {
     core: Arc<Core>,
     answers: Arc<dyn AnswerSink>,
@@ -112,7 +115,9 @@ impl Monitor {
         self.policy = core.policy();
         self.runner = core.runner();
 
-        while let Some(msg) = core.inbox.pop() {
+        // A flood of commands must not keep the published time from moving.
+        for _ in 0..MESSAGES_A_TURN {
+            let Some(msg) = core.inbox.pop() else { break };
             self.hear(msg);
         }
         self.hear_packets();
@@ -121,7 +126,9 @@ impl Monitor {
         self.tidy();
 
         let tick_at = (self.ticking > 0).then(|| self.now + tick);
-        self.plan = [tick_at, self.deadlines.next(), calls_deadline].into_iter().flatten().min();
+        let more = (!core.inbox.is_empty()).then_some(self.now);
+        self.plan =
+            [more, tick_at, self.deadlines.next(), calls_deadline].into_iter().flatten().min();
         self.plan
     }
 

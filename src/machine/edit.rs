@@ -44,8 +44,12 @@ impl Machine {
         for priority in gone {
             self.remove(cx, priority);
         }
+        // Neither end of a bequest is brought up by itself: the run goes from one to the other.
+        let bequeathed = bequest.as_ref().and(heir);
+        let from = bequest.as_ref().map(|(from, _)| *from);
         for config in updated {
-            self.reconfigure(cx, config);
+            let passed_on = [from, bequeathed].contains(&Some(config.priority));
+            self.reconfigure(cx, config, !passed_on);
         }
         let mut best_added: Option<Priority> = None;
         for config in added {
@@ -93,7 +97,7 @@ impl Machine {
     }
 
     /// A new configuration under an old number. Another address is another source.
-    fn reconfigure(&mut self, cx: &mut Cx<'_>, config: InputConfig) {
+    fn reconfigure(&mut self, cx: &mut Cx<'_>, config: InputConfig, bring_up: bool) {
         let Some(i) = self.index_of(config.priority) else { return };
         let old = Arc::clone(&self.inputs[i].config);
         let same_source = old.address == config.address && old.hot == config.hot;
@@ -107,6 +111,9 @@ impl Machine {
         self.inputs[i].config = Arc::new(config);
         let priority = Some(self.inputs[i].priority());
         let carries = priority == self.active && self.left.is_none();
+        if !bring_up {
+            return;
+        }
         if carries || priority == self.pending.as_ref().map(|pending| pending.target) {
             self.bring_up(cx, i);
         }
@@ -196,8 +203,9 @@ impl Machine {
             }
             // A degraded one that is kept running restarts too, and stays degraded until its
             // packets come.
+            let degraded = input.failure.is_some();
             self.end_run(cx, i);
-            self.start_run(cx, i, false);
+            self.start_run(cx, i, degraded);
         }
     }
 }
