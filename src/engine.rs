@@ -220,7 +220,8 @@ impl Engine {
         message: &str,
     ) -> Result<(), Error> {
         let known = self.known_input(stream, priority)?;
-        let event = Event::Error { priority, epoch: epoch.into(), message: message.to_owned() };
+        let (priority, epoch, message) = (Some(priority), epoch.into(), message.to_owned());
+        let event = Event::Error { priority, epoch, message };
         self.core().post(Msg::Stream(known, event));
         Ok(())
     }

@@ -196,6 +196,13 @@ pub(crate) fn move_home(cells: &Cells, index: CellIndex, line: CellIndex) -> Cel
     }
 }
 
+/// Sends a fresh cell to a word that counts already: for a further producer, before its recorder
+/// exists.
+pub(crate) fn follow(cells: &Cells, index: CellIndex, line: CellIndex) {
+    let word = &cells.get(index).flags;
+    word.store(word.load(SeqCst).with(Gate::Moved, line), SeqCst);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,6 +278,18 @@ mod tests {
         assert_eq!(gates(&cells, old, new), (Gate::Forward, Gate::Armed));
         assert_eq!(cut(&cells, new).gate(), Gate::Forward);
         assert_eq!(gates(&cells, old, new), (Gate::Drop, Gate::Forward));
+    }
+
+    #[test]
+    fn a_further_producer_follows_the_word_and_leaves_it_as_it_is() {
+        let (cells, old, _) = pair();
+        let tag = flags(&cells, old).tag();
+        let (line, sibling) = (cells.acquire_tagged(KEY, Some(tag)), cells.acquire(KEY));
+        move_home(&cells, old, line);
+        follow(&cells, sibling, line);
+        assert_eq!(gates(&cells, old, sibling), (Gate::Forward, Gate::Forward));
+        revoke(&cells, old, tag, 9);
+        assert_eq!(gates(&cells, old, sibling), (Gate::Drop, Gate::Drop));
     }
 
     #[test]

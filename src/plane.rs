@@ -161,7 +161,7 @@ impl Plane {
             }
         }
         let sibling = cells.acquire_tagged(stream, Some(tag));
-        handover::move_home(cells, sibling, found.line?);
+        handover::follow(cells, sibling, found.line?);
         cells.retain(sibling);
         found.siblings.push(sibling);
         Some(sibling)

@@ -152,7 +152,8 @@ impl Recorder {
     /// epoch ends (it answers *stale* from then on). An empty message is legal. Never waits.
     pub fn report_error(&mut self, message: &str) {
         let event = Event::Error {
-            priority: self.priority,
+            // The activation may have been renumbered since.
+            priority: None,
             epoch: Some(self.epoch),
             message: message.to_owned(),
         };

@@ -167,7 +167,6 @@ impl Machine {
                 (run.since, run.last) = (cx.now, None);
             }
             if input.failure.take().is_some() {
-                input.errors.clear();
                 cx.emit(EventKind::InputRecovered {
                     input_priority: priority,
                     evidence: "enabled",

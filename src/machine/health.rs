@@ -38,9 +38,10 @@ impl Machine {
         input.proved = true;
         if evidence == "packets" {
             input.steady_since.get_or_insert(at);
+            // A probe makes it eligible; only packets clear what had gone wrong.
+            input.errors.clear();
         }
         if input.failure.take().is_some() {
-            input.errors.clear();
             input.probe.due = None;
             cx.emit(EventKind::InputRecovered { input_priority: input.priority(), evidence });
         }
@@ -134,24 +135,30 @@ impl Machine {
     pub(super) fn on_error(
         &mut self,
         cx: &mut Cx<'_>,
-        priority: Priority,
+        priority: Option<Priority>,
         epoch: Option<Epoch>,
         message: String,
     ) {
         if let Some(leaving) = &self.leaving {
-            let means_it = match epoch {
-                Some(epoch) => epoch == leaving.run.epoch,
-                None => leaving.priority == priority && self.index_of(priority).is_none(),
+            let means_it = match (epoch, priority) {
+                (Some(epoch), _) => epoch == leaving.run.epoch,
+                (None, Some(priority)) => {
+                    leaving.priority == priority && self.index_of(priority).is_none()
+                }
+                (None, None) => false,
             };
             if means_it {
                 return self.end_leaving(cx);
             }
         }
-        let Some(i) = self.index_of(priority) else { return };
+        let found = match epoch {
+            Some(epoch) => self
+                .index_of_epoch(epoch)
+                .filter(|i| priority.is_none_or(|priority| priority == self.inputs[*i].priority())),
+            None => priority.and_then(|priority| self.index_of(priority)),
+        };
+        let Some(i) = found else { return };
         let input = &self.inputs[i];
-        if epoch.is_some() && epoch != input.epoch() {
-            return;
-        }
         if input.is_candidate() {
             self.degrade(cx, i, SwitchReason::Error, message);
         } else if input.enabled {

@@ -85,8 +85,10 @@ pub(crate) enum Event {
         ticket: u64,
         outcome: ProbeOutcome,
     },
+    /// A source has failed. No priority: whichever input the epoch now belongs to; no epoch:
+    /// whatever is current.
     Error {
-        priority: Priority,
+        priority: Option<Priority>,
         epoch: Option<Epoch>,
         message: String,
     },

@@ -16,11 +16,15 @@ pub(super) enum Readiness {
 }
 
 impl Machine {
-    /// The active input is in the list, eligible, and running (or, hot, the host's to run): it
-    /// may have been proved again by a probe after its activation ended.
+    /// The active input is in the list, eligible, and running (or, hot, the host's to run). One
+    /// whose activation has ended is not, though a probe may have proved it again, nor while it
+    /// is being started anew.
     pub(super) fn active_is_eligible(&self) -> bool {
-        self.active_input()
-            .is_some_and(|input| input.is_candidate() && (input.config.hot || input.run.is_some()))
+        let restarting = self.pending.as_ref().is_some_and(|p| Some(p.target) == self.active);
+        !restarting
+            && self.active_input().is_some_and(|input| {
+                input.is_candidate() && (input.config.hot || input.run.is_some())
+            })
     }
 
     pub(super) fn active_delivers(&self, cx: &Cx<'_>) -> bool {

@@ -90,7 +90,7 @@ impl Play {
     }
 
     fn fail(&mut self, priority: Priority) {
-        self.step(Event::Error { priority, epoch: None, message: "boom".into() });
+        self.step(Event::Error { priority: Some(priority), epoch: None, message: "boom".into() });
     }
 
     fn open(&mut self) -> Epoch {
@@ -169,7 +169,9 @@ fn apply(play: &mut Play, event: &str) {
         "start failed" => {
             play.step(Event::Started { epoch: any_epoch, outcome: Err("no".into()) });
         }
-        "error" => play.step(Event::Error { priority: SUBJECT, epoch, message: "lost".into() }),
+        "error" => {
+            play.step(Event::Error { priority: Some(SUBJECT), epoch, message: "lost".into() })
+        }
         "probe ok" | "probe bad" => {
             // The engine asks first, where it asks at all.
             if play.state() == "Failed" {
