@@ -60,7 +60,7 @@ pub(crate) enum Msg {
 struct Registry {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    by_id: HashMap<Arc<str>, u32>,
+    registered: usize,
 }
 
 struct Slot {
@@ -151,7 +151,7 @@ impl Core {
         if self.is_closed() {
             return Err(Error::ShutDown);
         }
-        if registry.by_id.contains_key(id) {
+        if self.routes.stream(id).is_some() {
             return Err(Error::AlreadyRegistered { stream: id.to_string() });
         }
         let slot = match registry.free.pop() {
@@ -162,26 +162,29 @@ impl Core {
             }
         };
         let entry = &mut registry.slots[slot as usize];
-        let stream = make(StreamKey { slot, generation: entry.generation });
+        let key = StreamKey { slot, generation: entry.generation };
+        let stream = make(key);
         entry.stream = Some(Arc::clone(&stream));
-        registry.by_id.insert(Arc::clone(id), slot);
+        registry.registered += 1;
+        let route = stream.inner.lock().route();
+        let free = self.routes.insert(id, key, route);
+        debug_assert!(free, "only `enter` inserts, under the registry's lock");
         Ok(stream)
     }
 
     pub(crate) fn leave(&self, id: &str) -> Option<Arc<Stream>> {
         let mut registry = self.registry.lock();
-        let slot = registry.by_id.remove(id)?;
-        let entry = &mut registry.slots[slot as usize];
+        let key = self.routes.remove(id)?;
+        let entry = &mut registry.slots[key.slot as usize];
         entry.generation = entry.generation.wrapping_add(1);
         let stream = entry.stream.take();
-        registry.free.push(slot);
+        registry.free.push(key.slot);
+        registry.registered -= 1;
         stream
     }
 
     pub(crate) fn by_id(&self, id: &str) -> Option<Arc<Stream>> {
-        let registry = self.registry.lock();
-        let slot = *registry.by_id.get(id)?;
-        registry.slots[slot as usize].stream.clone()
+        self.by_key(self.routes.stream(id)?)
     }
 
     pub(crate) fn by_key(&self, key: StreamKey) -> Option<Arc<Stream>> {
@@ -191,8 +194,8 @@ impl Core {
     }
 
     pub(crate) fn ids(&self) -> Vec<String> {
-        let mut ids: Vec<String> =
-            self.registry.lock().by_id.keys().map(|id| id.to_string()).collect();
+        let mut ids = Vec::new();
+        self.for_each_stream(|stream| ids.push(stream.id.to_string()));
         ids.sort_unstable();
         ids
     }
@@ -215,7 +218,7 @@ impl Core {
     }
 
     pub(crate) fn stream_count(&self) -> usize {
-        self.registry.lock().by_id.len()
+        self.registry.lock().registered
     }
 
     // --- Policy ---

@@ -84,7 +84,6 @@ impl Engine {
         {
             let inner = stream.inner.lock();
             if !stream.is_gone() {
-                core.routes.insert(&id, inner.route());
                 core.change_spans(&[], &inner.spans());
             }
         }
@@ -307,7 +306,7 @@ impl Engine {
                 inner.redeclare(&core.cells, stream.key, input);
             }
             core.change_spans(&before, &inner.spans());
-            core.routes.insert(&stream.id, inner.route());
+            core.routes.replace(id, stream.key, inner.route());
             // In the inbox before another update can be: the machine hears them in this order.
             core.inbox.push(Msg::Stream(Arc::clone(&stream), Event::Update(update)));
         }

@@ -108,7 +108,6 @@ impl Life {
         let (ticking, watches) = {
             let mut inner = stream.inner.lock();
             stream.set_gone();
-            core.routes.remove(id);
             core.notifier.forget(stream.key);
             core.change_spans(&inner.spans(), &[]);
             if let Some(ticket) = inner.machine.open_ticket() {

@@ -1,4 +1,5 @@
-//! From a stream's id to its inputs' by-id cells: the table that [`record_packet`] reads.
+//! From a stream's id to the stream and its inputs' by-id cells: the table that
+//! [`record_packet`] and every other call by id reads.
 //!
 //! Extendible hashing. A directory of pointers to small immutable buckets is swapped whole with
 //! arc-swap when it doubles, which copies pointers only; a registration replaces one bucket. So
@@ -20,7 +21,7 @@ use crossbeam_epoch::{Atomic as EpochAtomic, Collector, Guard, LocalHandle, Owne
 
 use crate::cell::CellIndex;
 use crate::sync::{Arc, Mutex, Ordering, Weak};
-use crate::types::Priority;
+use crate::types::{Priority, StreamKey};
 
 /// Routes in a bucket before it is split.
 const BUCKET_ROUTES: usize = 6;
@@ -57,6 +58,7 @@ struct Bucket {
 struct Route {
     hash: u64,
     id: Arc<str>,
+    stream: StreamKey,
     inputs: Arc<RouteInputs>,
 }
 
@@ -107,6 +109,20 @@ impl Routes {
 
     /// The by-id cell of an input.
     pub(crate) fn find(&self, guard: &Guard, id: &str, priority: Priority) -> Option<CellIndex> {
+        self.route(guard, id, |route| {
+            let at =
+                route.inputs.binary_search_by_key(&priority, |(priority, _)| *priority).ok()?;
+            Some(route.inputs[at].1)
+        })?
+    }
+
+    /// The stream of this id.
+    pub(crate) fn stream(&self, id: &str) -> Option<StreamKey> {
+        self.pinned(|guard| self.route(guard, id, |route| route.stream))
+    }
+
+    #[inline]
+    fn route<T>(&self, guard: &Guard, id: &str, read: impl FnOnce(&Route) -> T) -> Option<T> {
         let hash = self.hasher.hash_one(id);
         // Loaded under the pin: a bucket that this directory leads to was not yet replaced when
         // the directory was, so it is not reclaimed while the pin lasts.
@@ -117,52 +133,64 @@ impl Routes {
         // SAFETY: slots are never null, and a bucket that was replaced is only reclaimed when
         // every guard that may have seen it is gone; ours lives.
         let bucket = unsafe { bucket.deref() };
-        let route = bucket.routes.iter().find(|route| route.hash == hash && *route.id == *id)?;
-        let at = route.inputs.binary_search_by_key(&priority, |(priority, _)| *priority).ok()?;
-        Some(route.inputs[at].1)
+        bucket.routes.iter().find(|route| route.hash == hash && *route.id == *id).map(read)
     }
 
-    /// Adds a stream, or replaces its inputs.
-    pub(crate) fn insert(&self, id: &Arc<str>, inputs: RouteInputs) {
+    /// Adds a stream. Answers false, and changes nothing, where the id is taken.
+    pub(crate) fn insert(&self, id: &Arc<str>, stream: StreamKey, inputs: RouteInputs) -> bool {
         let hash = self.hasher.hash_one(&**id);
-        let route = Route { hash, id: Arc::clone(id), inputs: Arc::new(inputs) };
+        let route = Route { hash, id: Arc::clone(id), stream, inputs: Arc::new(inputs) };
         let mut old = self.old.lock();
-        self.pinned(|guard| {
+        let inserted = self.pinned(|guard| {
             loop {
                 let directory = self.directory.load_full();
                 let mut bucket = directory.bucket(hash, guard).clone();
-                let known =
-                    bucket.routes.iter().position(|known| known.hash == hash && known.id == *id);
-                match known {
-                    Some(at) => bucket.routes[at] = route,
-                    None if bucket.routes.len() < BUCKET_ROUTES || bucket.depth >= MAX_DEPTH => {
-                        bucket.routes.push(route);
-                    }
-                    None if bucket.depth < directory.depth => {
-                        directory.split(hash, bucket, guard);
-                        continue;
-                    }
-                    None => {
-                        let doubled = Arc::new(directory.doubled(guard));
-                        old.push(self.directory.swap(doubled));
-                        continue;
-                    }
+                if bucket.routes.iter().any(|known| known.hash == hash && known.id == *id) {
+                    return false;
                 }
-                return directory.replace(hash, bucket, guard);
+                if bucket.routes.len() < BUCKET_ROUTES || bucket.depth >= MAX_DEPTH {
+                    bucket.routes.push(route);
+                    directory.replace(hash, bucket, guard);
+                    return true;
+                }
+                if bucket.depth < directory.depth {
+                    directory.split(hash, bucket, guard);
+                } else {
+                    let doubled = Arc::new(directory.doubled(guard));
+                    old.push(self.directory.swap(doubled));
+                }
             }
         });
         old.retain(|directory| Arc::strong_count(directory) > 1);
+        inserted
     }
 
-    pub(crate) fn remove(&self, id: &str) {
+    /// Replaces a stream's inputs, if it is still this stream that the id names.
+    pub(crate) fn replace(&self, id: &str, stream: StreamKey, inputs: RouteInputs) {
+        self.edit(id, |routes, at| {
+            if routes[at].stream == stream {
+                routes[at].inputs = Arc::new(inputs);
+            }
+        });
+    }
+
+    /// Takes a stream off; answers which it was.
+    pub(crate) fn remove(&self, id: &str) -> Option<StreamKey> {
+        self.edit(id, |routes, at| routes.swap_remove(at).stream)
+    }
+
+    /// Changes the bucket that holds this id, if one does.
+    fn edit<T>(&self, id: &str, change: impl FnOnce(&mut Vec<Route>, usize) -> T) -> Option<T> {
         let hash = self.hasher.hash_one(id);
         let _one_editor = self.old.lock();
         self.pinned(|guard| {
             let directory = self.directory.load_full();
             let mut bucket = directory.bucket(hash, guard).clone();
-            bucket.routes.retain(|route| route.hash != hash || *route.id != *id);
+            let at = bucket.routes.iter().position(|r| r.hash == hash && *r.id == *id)?;
+            let changed = change(&mut bucket.routes, at);
             directory.replace(hash, bucket, guard);
-        });
+            Some(changed)
+        })
     }
 
     /// Runs `then` when every look-up that is under way now has ended, on any thread: it must
@@ -258,34 +286,55 @@ mod tests {
         routes.pinned(|guard| routes.find(guard, id, priority))
     }
 
+    fn key(slot: u32) -> StreamKey {
+        StreamKey { slot, generation: 0 }
+    }
+
     #[test]
     fn finds_what_was_inserted_and_not_what_was_removed() {
         let routes = Routes::new();
         let ids: Vec<Arc<str>> = (0..5_000).map(|i| Arc::from(format!("stream-{i}"))).collect();
         for (i, id) in ids.iter().enumerate() {
-            routes.insert(id, Box::new([(-1, i as u32), (7, 1_000_000 + i as u32)]));
+            let i = i as u32;
+            assert!(routes.insert(id, key(i), Box::new([(-1, i), (7, 1_000_000 + i)])));
+            assert!(!routes.insert(id, key(9_999), Box::new([])), "taken");
         }
         for (i, id) in ids.iter().enumerate() {
             assert_eq!(find(&routes, id, -1), Some(i as u32));
             assert_eq!(find(&routes, id, 7), Some(1_000_000 + i as u32));
             assert_eq!(find(&routes, id, 0), None);
+            assert_eq!(routes.stream(id), Some(key(i as u32)));
         }
-        for id in ids.iter().step_by(2) {
-            routes.remove(id);
+        for (i, id) in ids.iter().enumerate().step_by(2) {
+            assert_eq!(routes.remove(id), Some(key(i as u32)));
+            assert_eq!(routes.remove(id), None);
         }
         let left = ids.iter().filter(|id| find(&routes, id, 7).is_some()).count();
         assert_eq!(left, 2_500);
-        routes.insert(&ids[1], Box::new([(3, 42)]));
-        assert_eq!((find(&routes, &ids[1], 3), find(&routes, &ids[1], 7)), (Some(42), None));
         assert_eq!(find(&routes, "nobody", 0), None);
+    }
+
+    #[test]
+    fn inputs_are_replaced_for_the_same_stream_only() {
+        let routes = Routes::new();
+        let id: Arc<str> = Arc::from("s");
+        routes.insert(&id, key(1), Box::new([(0, 1)]));
+        routes.replace(&id, key(1), Box::new([(3, 42)]));
+        assert_eq!((find(&routes, &id, 3), find(&routes, &id, 0)), (Some(42), None));
+        // Unregistered and registered again meanwhile: a late edit of the old one.
+        routes.replace(&id, key(2), Box::new([(4, 43)]));
+        assert_eq!(find(&routes, &id, 4), None);
+        routes.remove(&id);
+        routes.replace(&id, key(1), Box::new([(5, 44)]));
+        assert_eq!(routes.stream(&id), None);
     }
 
     #[test]
     fn look_ups_go_on_while_the_table_is_edited() {
         let routes = Routes::new();
         let stays: Arc<str> = Arc::from("stays");
-        routes.insert(&stays, Box::new([(0, 1)]));
-        let done = std::sync::atomic::AtomicBool::new(false);
+        routes.insert(&stays, key(0), Box::new([(0, 1)]));
+        let done = crate::sync::AtomicBool::new(false);
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
                 let mut looks = 0_u64;
@@ -297,8 +346,7 @@ mod tests {
             });
             for round in 0..20_000_u32 {
                 let id: Arc<str> = Arc::from(format!("x{}", round % 700));
-                routes.insert(&id, Box::new([(0, round)]));
-                if round % 3 == 0 {
+                if !routes.insert(&id, key(round), Box::new([(0, round)])) {
                     routes.remove(&id);
                 }
             }
@@ -310,7 +358,7 @@ mod tests {
     #[test]
     fn two_tables_on_one_thread_know_nothing_of_each_other() {
         let (a, b) = (Routes::new(), Routes::new());
-        a.insert(&Arc::from("s"), Box::new([(0, 1)]));
+        a.insert(&Arc::from("s"), key(0), Box::new([(0, 1)]));
         assert_eq!((find(&a, "s", 0), find(&b, "s", 0)), (Some(1), None));
         drop(a);
         let c = Routes::new();
