@@ -102,3 +102,9 @@ pub use crate::types::{
     Epoch, InputStatus, MAX_STREAM_ID_BYTES, Nanos, Packet, Priority, StreamStatus, SwitchReason,
     Verdict,
 };
+
+/// The README's example, compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[derive(Debug)]
+pub struct Readme;

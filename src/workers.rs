@@ -211,11 +211,13 @@ impl Workers {
 
     /// Carries out what is queued, then ends the workers. Answers how many calls were still
     /// running, or had not begun, when the time was over; those are left to themselves.
-    pub(crate) fn shut_down(&self, until: Instant) -> usize {
+    pub(crate) fn shut_down(self: &Arc<Self>, until: Instant) -> usize {
         let mut state = self.state.lock();
         state.closed = true;
+        self.engage(&mut state);
         self.changed.notify_all();
-        while state.workers > 0 || state.running.values().any(|call| !call.written_off) {
+        // Calls that were written off are given this time too.
+        while state.workers > 0 || !state.running.is_empty() {
             if self.changed.wait_until(&mut state, until) {
                 break;
             }
