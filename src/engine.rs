@@ -16,7 +16,7 @@ use crate::publish::PublishLog;
 use crate::recorder::{Recorder, record_by_id};
 use crate::stats::EngineStats;
 use crate::status::{InputHealth, RuntimeStatus};
-use crate::stream::{Inner, Stream, own_spans};
+use crate::stream::{Stream, own_spans, unknown_input};
 use crate::sync::Arc;
 use crate::ticket::SwitchTicket;
 use crate::types::{Epoch, Nanos, Priority, Verdict};
@@ -182,13 +182,14 @@ impl Engine {
         let Some(cell) = inner.plane.take_home(cells, opened) else {
             return Err(Error::RecorderOpen { priority, epoch: opened });
         };
-        drop(guard);
-        let recorder = Recorder::new(Arc::clone(core), Arc::clone(&stream), cell, opened, priority);
         if begins_anew {
+            // Under the lock: the machine hears of epochs in the order of their numbers.
             let event = Event::Opened { priority, epoch: opened, by_id: false };
-            core.post(Msg::Stream(stream, event));
+            core.inbox.push(Msg::Stream(Arc::clone(&stream), event));
         }
-        Ok(recorder)
+        drop(guard);
+        core.waker.wake();
+        Ok(Recorder::new(Arc::clone(core), stream, cell, opened, priority))
     }
 
     /// Records one packet by id and priority: the seed's call. Any thread; lock-free, and slower
@@ -294,7 +295,7 @@ impl Engine {
             if stream.is_gone() {
                 return Err(unknown_stream(id));
             }
-            check_update(id, &inner, &update)?;
+            inner.check_update(id, &update)?;
             let before = inner.spans();
             for priority in &update.removed {
                 inner.withdraw(&core.cells, *priority);
@@ -452,30 +453,6 @@ impl Engine {
         let known = stream.inner.lock().declared(priority).is_some();
         if known { Ok(stream) } else { Err(unknown_input(id, priority)) }
     }
-}
-
-fn check_update(id: &str, inner: &Inner, update: &InputsUpdate) -> Result<(), Error> {
-    let known = |priority: Priority| inner.declared(priority).is_some();
-    for priority in &update.removed {
-        if !known(*priority) {
-            return Err(unknown_input(id, *priority));
-        }
-    }
-    for input in &update.added {
-        if known(input.priority) && !update.removed.contains(&input.priority) {
-            return Err(Error::DuplicatePriority { priority: input.priority });
-        }
-    }
-    for input in &update.updated {
-        if !known(input.priority) || update.removed.contains(&input.priority) {
-            return Err(unknown_input(id, input.priority));
-        }
-    }
-    Ok(())
-}
-
-fn unknown_input(id: &str, priority: Priority) -> Error {
-    Error::UnknownInput { stream: id.to_owned(), priority }
 }
 
 impl Drop for Handle {

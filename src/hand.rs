@@ -11,6 +11,7 @@ use crate::config::EngineConfig;
 use crate::core::Core;
 use crate::driver::{CallRunner, DriverCall, Job};
 use crate::engine::Engine;
+use crate::error::Error;
 use crate::hostcall;
 use crate::monitor::Monitor;
 use crate::sync::{Arc, Mutex, Weak};
@@ -61,8 +62,8 @@ impl EngineBuilder {
     /// the test answers the driver calls.
     ///
     /// # Errors
-    /// [`Error::NegativeDuration`](crate::Error::NegativeDuration).
-    pub fn build_hand_driven(self) -> Result<HandEngine, crate::Error> {
+    /// [`Error::NegativeDuration`].
+    pub fn build_hand_driven(self) -> Result<HandEngine, Error> {
         HandEngine::build(self)
     }
 }
@@ -78,7 +79,7 @@ impl HandEngine {
         built.expect("a valid configuration")
     }
 
-    fn build(builder: EngineBuilder) -> Result<Self, crate::Error> {
+    fn build(builder: EngineBuilder) -> Result<Self, Error> {
         let (engine, core) = builder.assemble_by_hand()?;
         let queue = Arc::new(HandQueue::default());
         let calls: Arc<dyn CallRunner> = Arc::clone(&queue) as _;

@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 
 use crate::cell::{Cell, CellIndex, Flags, Gate};
 use crate::core::{Core, Msg};
+use crate::error::Error;
 use crate::handover;
 use crate::machine::Event;
 use crate::publish::PRECISE;
@@ -167,15 +168,15 @@ impl Recorder {
     /// 2.3x on cold cells).
     ///
     /// # Errors
-    /// [`Error::StaleEpoch`](crate::Error::StaleEpoch) when the epoch is over.
-    pub fn sibling(&mut self) -> Result<Recorder, crate::Error> {
+    /// [`Error::StaleEpoch`] when the epoch is over.
+    pub fn sibling(&mut self) -> Result<Recorder, Error> {
         let opened = {
             let mut inner = self.stream.inner.lock();
             inner.plane.open_sibling(&self.core.cells, self.stream.key, self.epoch)
         };
         let Some(index) = opened else {
             let (priority, epoch) = (self.priority, Some(self.epoch));
-            return Err(crate::Error::StaleEpoch { priority, epoch });
+            return Err(Error::StaleEpoch { priority, epoch });
         };
         let cells = &self.core.cells;
         self.home = NonNull::from(cells.get(cells.home_of(self.index)));

@@ -5,7 +5,8 @@
 //! path.
 
 use crate::cell::{CellIndex, Cells};
-use crate::config::{InputConfig, ms_to_ns};
+use crate::config::{InputConfig, InputsUpdate, ms_to_ns};
+use crate::error::Error;
 use crate::handover;
 use crate::machine::Machine;
 use crate::plane::Plane;
@@ -90,6 +91,27 @@ impl Inner {
         self.declared.iter().find(|declared| declared.priority == priority)
     }
 
+    /// Whether every priority of an update is known, or free, as it has to be.
+    pub(crate) fn check_update(&self, id: &str, update: &InputsUpdate) -> Result<(), Error> {
+        let known = |priority: Priority| self.declared(priority).is_some();
+        for priority in &update.removed {
+            if !known(*priority) {
+                return Err(unknown_input(id, *priority));
+            }
+        }
+        for input in &update.added {
+            if known(input.priority) && !update.removed.contains(&input.priority) {
+                return Err(Error::DuplicatePriority { priority: input.priority });
+            }
+        }
+        for input in &update.updated {
+            if !known(input.priority) || update.removed.contains(&input.priority) {
+                return Err(unknown_input(id, input.priority));
+            }
+        }
+        Ok(())
+    }
+
     /// Declares an input, with a by-id cell of its own.
     pub(crate) fn declare(&mut self, cells: &Cells, key: StreamKey, input: &InputConfig) {
         let by_id = cells.acquire(key);
@@ -148,4 +170,8 @@ impl Inner {
 /// The timeouts that are set, ns.
 pub(crate) fn own_spans(all_ms: &[i64]) -> Vec<Nanos> {
     all_ms.iter().filter(|ms| **ms > 0).map(|ms| ms_to_ns(*ms)).collect()
+}
+
+pub(crate) fn unknown_input(id: &str, priority: Priority) -> Error {
+    Error::UnknownInput { stream: id.to_owned(), priority }
 }

@@ -82,17 +82,18 @@ impl Machine {
     }
 
     /// If this is the active input: it is to be left, but stays on the air while it delivers,
-    /// until its successor does.
+    /// until its successor does. A hot one that is only disabled keeps its run: its producer
+    /// goes on.
     fn leave(&mut self, cx: &mut Cx<'_>, i: usize, reason: SwitchReason, detail: &'static str) {
         if self.left.is_some() || self.active != Some(self.inputs[i].priority()) {
             return;
         }
         self.left = Some((reason, detail));
-        if cx.delivers(&self.inputs[i])
-            && let Some(run) = self.inputs[i].take_run()
-        {
-            let config = self.inputs[i].config.clone();
-            self.leaving = Some(Leaving { priority: config.priority, config, run });
+        let removed = reason == SwitchReason::InputRemoved;
+        let input = &mut self.inputs[i];
+        if (removed || !input.config.hot) && cx.delivers(input) {
+            let config = input.config.clone();
+            self.leaving = input.run.take().map(|run| Leaving { config, run, removed });
         }
     }
 

@@ -143,7 +143,9 @@ impl Machine {
             let means_it = match (epoch, priority) {
                 (Some(epoch), _) => epoch == leaving.run.epoch,
                 (None, Some(priority)) => {
-                    leaving.priority == priority && self.index_of(priority).is_none()
+                    let known = self.index_of(priority).map(|i| &self.inputs[i]);
+                    leaving.config.priority == priority
+                        && known.is_none_or(|input| !input.enabled && !leaving.removed)
                 }
                 (None, None) => false,
             };
@@ -161,9 +163,9 @@ impl Machine {
         let input = &self.inputs[i];
         if input.is_candidate() {
             self.degrade(cx, i, SwitchReason::Error, message);
-        } else if input.enabled {
-            // Known to be degraded, so nothing is recorded again; but its activation is over,
-            // and leaving it open would keep the input from ever being probed.
+        } else {
+            // Known to be degraded or stopped, so nothing is recorded; but its activation is
+            // over, and leaving it open would keep the input from ever being probed.
             self.end_run(cx, i);
         }
     }

@@ -203,9 +203,10 @@ pub(crate) struct Machine {
 /// An activation that stays on the air until its successor delivers.
 #[derive(Clone, Debug)]
 struct Leaving {
-    priority: Priority,
     config: Arc<InputConfig>,
     run: Run,
+    /// Its input is gone; else it was switched off.
+    removed: bool,
 }
 
 /// A switch that is decided and not effective yet.
@@ -338,7 +339,8 @@ impl Machine {
         let per_input = (0..self.inputs.len()).flat_map(|i| {
             [self.run_deadline(&cx, i).map(|(at, _)| at), self.probe_deadline(&cx, i)]
         });
-        let leaving = self.leaving.as_ref().map(|l| cx.silence_deadline(&l.config, &l.run).0);
+        let leaving = self.leaving_run().map(|(config, run)| cx.silence_deadline(config, run).0);
+        let leaving = leaving.filter(|at| *at > now);
         per_input
             .chain([leaving, self.failback_deadline(&cx)])
             .flatten()
@@ -349,8 +351,8 @@ impl Machine {
     /// What the packet plane is to do: the epoch on the air, and the epoch whose next packet
     /// makes the cut.
     pub(crate) fn air(&self) -> (Option<Epoch>, Option<Epoch>) {
-        let on_air = match &self.leaving {
-            Some(leaving) => Some(leaving.run.epoch),
+        let on_air = match self.leaving_run() {
+            Some((_, run)) => Some(run.epoch),
             None => self.active_input().and_then(Input::epoch),
         };
         let target = self.pending.as_ref().and_then(|pending| self.index_of(pending.target));
@@ -416,6 +418,18 @@ impl Machine {
     fn active_input(&self) -> Option<&Input> {
         let active = self.active.filter(|_| self.left.is_none())?;
         self.index_of(active).map(|i| &self.inputs[i])
+    }
+
+    /// What stays on the air though it is to be left.
+    fn leaving_run(&self) -> Option<(&InputConfig, &Run)> {
+        if let Some(leaving) = &self.leaving {
+            return Some((&leaving.config, &leaving.run));
+        }
+        // A hot input that was switched off.
+        let active = self.active.filter(|_| self.left.is_some())?;
+        let input = self.index_of(active).map(|i| &self.inputs[i])?;
+        let run = input.run.as_ref().filter(|_| input.config.hot && !input.enabled)?;
+        Some((&input.config, run))
     }
 
     fn usable_inputs(&self) -> usize {

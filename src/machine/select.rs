@@ -33,8 +33,8 @@ impl Machine {
 
     /// What is on the air still delivers, so that a successor may take its time.
     pub(super) fn air_delivers(&self, cx: &Cx<'_>) -> bool {
-        match &self.leaving {
-            Some(leaving) => cx.run_delivers(&leaving.config, &leaving.run),
+        match self.leaving_run() {
+            Some((config, run)) => cx.run_delivers(config, run),
             None => self.active_delivers(cx),
         }
     }

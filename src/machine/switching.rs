@@ -354,12 +354,15 @@ impl Machine {
     }
 
     pub(super) fn end_leaving(&mut self, cx: &mut Cx<'_>) {
-        if let Some(leaving) = self.leaving.take() {
-            cx.act(Action::Close { epoch: leaving.run.epoch });
-            if !leaving.config.hot {
-                let priority = leaving.priority;
-                cx.act(Action::Stop { priority, epoch: leaving.run.epoch });
-            }
+        let Some(leaving) = self.leaving.take() else { return };
+        let (priority, epoch) = (leaving.config.priority, leaving.run.epoch);
+        cx.act(Action::Close { epoch });
+        if !leaving.config.hot {
+            cx.act(Action::Stop { priority, epoch });
+        }
+        if let Some(i) = self.index_of(priority).filter(|_| !leaving.removed) {
+            self.inputs[i].past_packets += leaving.run.packets;
+            self.inputs[i].past_bytes += leaving.run.bytes;
         }
     }
 

@@ -89,7 +89,7 @@ impl Machine {
             stream: stream.to_owned(),
             buffer_write_id: self.buffer_write_id.to_string(),
             pending_input_priority: self.pending.as_ref().map(|pending| pending.target),
-            leaving_input_priority: self.leaving.as_ref().map(|leaving| leaving.priority),
+            leaving_input_priority: self.leaving_run().map(|(config, _)| config.priority),
             usable_inputs: self.usable_inputs(),
             failovers_total: self.failovers,
             transcoder: None,
@@ -122,7 +122,13 @@ impl Machine {
             message: message.clone(),
             at: wall(*at),
         };
-        let (packets, bytes) = input.run.as_ref().map_or((0, 0), |run| (run.packets, run.bytes));
+        let leaving = self
+            .leaving
+            .as_ref()
+            .filter(|leaving| !leaving.removed && leaving.config.priority == input.priority());
+        let runs = input.run.iter().chain(leaving.map(|leaving| &leaving.run));
+        let (packets, bytes) =
+            runs.fold((0, 0), |sum: (u64, u64), run| (sum.0 + run.packets, sum.1 + run.bytes));
         InputHealthSnapshot {
             input_priority: input.priority(),
             last_packet_at: input.last_stamp.map(wall),
@@ -185,7 +191,7 @@ impl Machine {
         let inputs = self.inputs.iter().filter_map(|input| {
             input.epoch().map(|epoch| (input.priority(), epoch, input.config.hot))
         });
-        let leaving = self.leaving.iter().map(|l| (l.priority, l.run.epoch, l.config.hot));
+        let leaving = self.leaving.iter().map(|l| (l.config.priority, l.run.epoch, l.config.hot));
         inputs.chain(leaving)
     }
 
