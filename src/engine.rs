@@ -172,6 +172,10 @@ impl Engine {
             let opened = inner.machine.new_epoch();
             inner.plane.supersede(cells, priority);
             inner.plane.open(cells, stream.key, priority, opened, Some(by_id));
+            if inner.machine.carries(priority, core.clock.now(), &core.policy()) {
+                // Its very first packet goes out; the monitor finds it so.
+                inner.plane.take_over(cells, opened, priority);
+            }
             opened
         } else {
             match epoch.filter(|epoch| current == Some(*epoch)) {

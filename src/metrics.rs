@@ -43,7 +43,7 @@ pub(crate) fn text(core: &Core, stats: EngineStats, prefix: &str) -> String {
         registry.register(name, help, counter);
     };
     add("stalls", "Monitor wake-ups too late to judge silence by", stats.stalls_total);
-    add("deadlines", "Deadlines looked at", stats.decisions_total);
+    add("deadlines", "Deadlines looked at", stats.deadlines_total);
     add("events_dropped", "Events lost by slow subscribers", stats.events_dropped_total);
     registry.register("failovers", "Changes from one input to another", failovers);
     registry.register("input_health", "1 = neither degraded nor stopped", health);

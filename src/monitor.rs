@@ -222,6 +222,9 @@ impl Monitor {
             return;
         }
         let inner = &mut *inner;
+        if let Event::Opened { epoch, .. } = event {
+            inner.plane.heard_of(epoch);
+        }
         self.open_by_id(inner);
         self.step(stream, inner, event);
         self.follow_up(stream, inner);

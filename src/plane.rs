@@ -13,6 +13,8 @@ pub(crate) struct Plane {
     epochs: Vec<EpochCells>,
     on_air: Option<Epoch>,
     armed: Option<Epoch>,
+    /// Put on the air when it was opened; the machine has not heard of it yet.
+    ahead: Option<Epoch>,
     /// The latest cut number.
     cuts: u32,
 }
@@ -290,6 +292,39 @@ impl Plane {
         }
     }
 
+    /// Puts a fresh epoch on the air in the place of its input's previous one (which is over), or
+    /// of nobody.
+    pub(crate) fn take_over(&mut self, cells: &Cells, epoch: Epoch, priority: Priority) {
+        let vacant = self
+            .on_air
+            .and_then(|air| self.find(air))
+            .is_none_or(|air| air.priority == priority && air.epoch != epoch && !air.by_id_only);
+        if !vacant || self.armed.is_some() {
+            return;
+        }
+        let Some(home) = self.find(epoch).map(|found| found.home) else { return };
+        self.cuts += 1;
+        if handover::grant(cells, home, self.cuts) {
+            self.on_air = Some(epoch);
+            self.ahead = Some(epoch);
+        }
+    }
+
+    /// The machine hears of an epoch that was opened.
+    pub(crate) fn heard_of(&mut self, epoch: Epoch) {
+        self.ahead = self.ahead.filter(|ahead| *ahead != epoch);
+    }
+
+    /// The machine's wish stands behind what a recorder's opening has done: it still means the
+    /// input's previous epoch, or none.
+    fn is_ahead_of(&self, want_air: Option<Epoch>) -> bool {
+        let Some(ahead) = self.ahead.filter(|ahead| self.on_air == Some(*ahead)) else {
+            return false;
+        };
+        let priority = self.find(ahead).map(|cells| cells.priority);
+        want_air.is_none_or(|want| self.find(want).map(|cells| cells.priority) == priority)
+    }
+
     /// Makes the flag words agree with what the machine wants.
     pub(crate) fn reconcile(
         &mut self,
@@ -306,7 +341,7 @@ impl Plane {
                 self.on_air = Some(armed);
             }
         }
-        if self.on_air != want_air {
+        if self.on_air != want_air && !(want_armed.is_none() && self.is_ahead_of(want_air)) {
             if let Some(old) = self.on_air.take().and_then(|old| self.find(old)) {
                 let tag = handover::flags(cells, old.home).tag();
                 handover::revoke(cells, old.home, tag, u32::MAX);

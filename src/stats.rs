@@ -12,7 +12,7 @@ const BUCKETS: usize = 64 * 4;
 pub(crate) struct Stats {
     pub(crate) wakes: AtomicU64,
     pub(crate) stalls: AtomicU64,
-    pub(crate) decisions: AtomicU64,
+    pub(crate) deadlines: AtomicU64,
     pub(crate) failovers: AtomicU64,
     pub(crate) stuck_calls: AtomicU64,
     late_last: AtomicU64,
@@ -33,7 +33,7 @@ pub struct EngineStats {
     /// Wake-ups so late that silence was not judged by them.
     pub stalls_total: u64,
     /// Deadlines that were looked at.
-    pub decisions_total: u64,
+    pub deadlines_total: u64,
     /// How late the monitor was for the last deadline it slept for.
     pub lateness_last_ns: u64,
     /// The worst such lateness since the engine was built.
@@ -55,7 +55,7 @@ impl Default for Stats {
         Self {
             wakes: AtomicU64::new(0),
             stalls: AtomicU64::new(0),
-            decisions: AtomicU64::new(0),
+            deadlines: AtomicU64::new(0),
             failovers: AtomicU64::new(0),
             stuck_calls: AtomicU64::new(0),
             late_last: AtomicU64::new(0),
@@ -68,7 +68,7 @@ impl Default for Stats {
 impl Stats {
     /// A deadline was looked at `late` after its time.
     pub(crate) fn looked(&self, late: Nanos) {
-        self.decisions.fetch_add(1, Relaxed);
+        self.deadlines.fetch_add(1, Relaxed);
         self.late_last.store(late, Relaxed);
         self.late_max.fetch_max(late, Relaxed);
         self.late[bucket(late)].fetch_add(1, Relaxed);
@@ -80,7 +80,7 @@ impl Stats {
             tick_ns,
             wakes_total: self.wakes.load(Relaxed),
             stalls_total: self.stalls.load(Relaxed),
-            decisions_total: self.decisions.load(Relaxed),
+            deadlines_total: self.deadlines.load(Relaxed),
             lateness_last_ns: self.late_last.load(Relaxed),
             lateness_max_ns: self.late_max.load(Relaxed),
             lateness_p50_ns: self.percentile(50),

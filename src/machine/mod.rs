@@ -360,6 +360,19 @@ impl Machine {
         (on_air, armed.filter(|epoch| Some(*epoch) != on_air))
     }
 
+    /// Whether a hot input that is being opened now goes straight on the air: the stream is with
+    /// it, or has not begun and would choose it, and no switch is on its way.
+    pub(crate) fn carries(&self, priority: Priority, now: Nanos, policy: &Policy) -> bool {
+        let mut nothing = Vec::new();
+        let cx = self.cx(now, policy, Stall::default(), &mut nothing);
+        let chosen = match self.active {
+            Some(active) => Some(active),
+            None if self.exhausted => None,
+            None => self.best_forced(&cx),
+        };
+        self.pending.is_none() && self.left.is_none() && chosen == Some(priority)
+    }
+
     /// The epochs whose next packet matters at once.
     pub(crate) fn watched(&self, now: Nanos, policy: &Policy, stall: Stall, out: &mut Vec<Epoch>) {
         let mut nothing = Vec::new();
@@ -404,6 +417,7 @@ impl Machine {
         input.wanted_since = None;
         input.steady_since = None;
         input.run = Some(Run { accepted: true, open: !by_id, ..Run::new(epoch, since, cx.now) });
+        cx.emit(EventKind::InputStarted { input_priority: priority, epoch });
     }
 
     fn index_of(&self, priority: Priority) -> Option<usize> {

@@ -56,9 +56,13 @@ impl Machine {
         {
             return Some(chosen);
         }
+        // Nothing has failed yet: the best is the lowest number, whoever happens to be first.
+        let beginning = self.active.is_none()
+            && !self.exhausted
+            && self.inputs.iter().all(|input| input.failure.is_none());
         candidates()
             .min_by_key(|input| {
-                let silent = !self.known_to_deliver(cx, input);
+                let silent = !beginning && !self.known_to_deliver(cx, input);
                 (silent, self.exhausted && silent && !input.proved, input.priority())
             })
             .map(Input::priority)
