@@ -1,0 +1,209 @@
+//! The command line: options, their help, and what is refused before anything is opened.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use clap::builder::styling::Styles;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser};
+
+use crate::relay::Settings;
+use crate::url::{self, Endpoint};
+
+const EXAMPLES: &str = "\
+EXAMPLES
+  Two encoders, the first preferred:
+    relay --input udp://127.0.0.1:5001 --input udp://127.0.0.1:5002 --output udp://127.0.0.1:6000
+  Two multicast groups and a looped slate, to a multicast group:
+    relay -i udp://@239.1.1.1:5000 -i 'udp://@239.1.1.2:5000?localaddr=192.0.2.7' \\
+          -i slate.ts --loop -o 'udp://239.1.1.9:6000?ttl=4'
+  Into a player:
+    relay -i udp://@:5001 -i udp://@:5002 -o - | ffplay -
+  See it work, with feeds of its own, in ten seconds:
+    relay --demo
+
+ADDRESSES
+  udp://HOST:PORT     MPEG-TS in UDP, any number of packets per datagram. As an input, HOST is an
+                      address of this machine to listen on (udp://@:PORT: all of them), or a
+                      multicast group to join, there with ?localaddr=IP to choose the interface.
+                      RTP is recognised and taken off. An output may have ?ttl=N.
+  PATH, file://PATH   As an input, played at the speed of its PCR. As the output, overwritten.
+  -                   stdin as an input, passed on as it comes; stdout as the output.
+  What comes in goes out unchanged: continuity counters, PCR and time stamps leap at a switch.
+
+WHILE IT RUNS
+  In the live view press an input's number, a (automatic) or q (end). Without one, type the
+  number, auto or q as lines on stdin. Ctrl-C and SIGTERM end it with a summary.
+
+EXIT CODE
+  0 ended as asked; 1 the output failed, or the demo did not see what it must; 2 a usage error,
+  a busy port, or another end that cannot be opened.";
+
+/// One output from the best of several live inputs: a changeover unit in software.
+///
+/// All inputs are received all the time. The output carries the first one that is alive; when it
+/// falls silent for the timeout, the next one takes over, and the better one comes back when it
+/// has been stable for a while.
+#[derive(Debug, Parser)]
+#[command(name = "relay", version, after_long_help = EXAMPLES, styles = Styles::plain())]
+#[command(override_usage = "relay --input URL [--input URL ...] --output URL [OPTIONS]")]
+#[command(after_help = "More with --help: addresses, examples, keys.")]
+struct Args {
+    /// An input; give several, the best one first
+    #[arg(short, long = "input", value_name = "URL", allow_hyphen_values = true)]
+    inputs: Vec<String>,
+
+    /// The output
+    #[arg(short, long, value_name = "URL", allow_hyphen_values = true)]
+    output: Option<String>,
+
+    /// Silence after which an input has failed
+    #[arg(long, value_name = "MS", default_value_t = 200, value_parser = ms(1))]
+    timeout_ms: i64,
+
+    /// How long an input may take for its first packet
+    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = ms(1))]
+    connect_timeout_ms: i64,
+
+    /// Time without a gap that brings a better input back on the output; 0 = its first packet
+    #[arg(long, value_name = "MS", default_value_t = 5000, value_parser = ms(0))]
+    failback_stable_ms: i64,
+
+    /// Shortest time between a switch and the next failback
+    #[arg(long, value_name = "MS", default_value_t = 1, value_parser = ms(0))]
+    failback_cooldown_ms: i64,
+
+    /// Play input files again and again
+    #[arg(long = "loop")]
+    looped: bool,
+
+    /// End after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    duration: Option<Duration>,
+
+    /// A status line in the log every so many seconds; 0 = none
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    status_every: Duration,
+
+    /// Log lines on stderr instead of the live view
+    #[arg(long)]
+    plain: bool,
+
+    /// Show a failover and a failback with feeds of its own on loopback, then end
+    #[arg(long, exclusive = true)]
+    demo: bool,
+}
+
+/// What the user wants.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Relay(Run),
+    Demo,
+}
+
+/// A relay, and how to show it.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) settings: Settings,
+    pub(crate) duration: Option<Duration>,
+    pub(crate) status_every: Duration,
+    pub(crate) plain: bool,
+}
+
+fn ms(least: i64) -> clap::builder::RangedI64ValueParser<i64> {
+    // A day: longer ones are slips of the hand.
+    clap::value_parser!(i64).range(least..=86_400_000)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "it is not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|why| why.to_string())
+}
+
+/// Reads the command line. An error prints itself, and knows its exit code; so does a wish for
+/// help.
+pub(crate) fn parse() -> Result<Job, clap::Error> {
+    let job = Args::try_parse()?.job();
+    job.map_err(|why| Args::command().error(ErrorKind::ValueValidation, why))
+}
+
+impl Args {
+    fn job(self) -> Result<Job, String> {
+        if self.demo {
+            return Ok(Job::Demo);
+        }
+        if self.inputs.is_empty() {
+            return Err("no input: give at least one --input URL (or try --demo)".to_owned());
+        }
+        let Some(output) = self.output else {
+            return Err("no output: give an --output URL".to_owned());
+        };
+        let inputs = self
+            .inputs
+            .iter()
+            .map(|text| Endpoint::input(text).map_err(|why| format!("input '{text}': {why}")))
+            .collect::<Result<Vec<_>, _>>()?;
+        let output =
+            Endpoint::output(&output).map_err(|why| format!("output '{output}': {why}"))?;
+        url::check_together(&inputs, &output)?;
+        if inputs.iter().any(Endpoint::is_pipe) && std::io::stdin().is_terminal() {
+            return Err("input '-': stdin is a terminal; send media into it with a pipe".to_owned());
+        }
+        if output.is_pipe() && std::io::stdout().is_terminal() {
+            return Err("output '-': stdout is a terminal; send it on with a pipe".to_owned());
+        }
+        let settings = Settings {
+            inputs,
+            output,
+            looped: self.looped,
+            timeout_ms: self.timeout_ms,
+            connect_timeout_ms: self.connect_timeout_ms,
+            failback_stable_ms: self.failback_stable_ms.max(1),
+            failback_cooldown_ms: self.failback_cooldown_ms.max(1),
+        };
+        let Self { duration, status_every, plain, .. } = self;
+        Ok(Job::Relay(Run { settings, duration, status_every, plain }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(line: &str) -> Result<Job, String> {
+        Args::try_parse_from(line.split_whitespace()).map_err(|why| why.to_string())?.job()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_and_zeros() {
+        let line = "relay -i udp://127.0.0.1:1 -i udp://127.0.0.1:2 -o udp://127.0.0.1:3";
+        let Ok(Job::Relay(run)) = job(line) else { panic!() };
+        let Settings { timeout_ms, failback_stable_ms, failback_cooldown_ms, .. } = run.settings;
+        assert_eq!((timeout_ms, failback_stable_ms, failback_cooldown_ms), (200, 5000, 1));
+        assert_eq!(run.status_every, Duration::from_secs(10));
+        let line = format!("{line} --failback-stable-ms 0 --duration 1.5 --status-every 0");
+        let Ok(Job::Relay(run)) = job(&line) else { panic!() };
+        assert_eq!(run.settings.failback_stable_ms, 1);
+        assert_eq!(run.duration, Some(Duration::from_millis(1500)));
+        assert!(run.status_every.is_zero());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        assert!(job("relay").unwrap_err().contains("no input"));
+        assert!(job("relay -i udp://127.0.0.1:1").unwrap_err().contains("no output"));
+        let end = "-o udp://127.0.0.1:3";
+        assert!(job(&format!("relay -i x://y {end}")).unwrap_err().contains("input 'x://y'"));
+        let base = format!("relay -i udp://127.0.0.1:1 {end}");
+        for wrong in ["--timeout-ms 0", "--timeout-ms -5", "--duration soon", "--duration -1"] {
+            assert!(job(&format!("{base} {wrong}")).is_err(), "{wrong}");
+        }
+        assert!(job(&format!("{base} --demo")).is_err(), "the demo has ends of its own");
+        assert!(matches!(job("relay --demo"), Ok(Job::Demo)));
+    }
+}

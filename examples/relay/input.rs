@@ -1,0 +1,255 @@
+//! The inputs: one thread each that receives, tells the engine, and forwards at once what the
+//! engine lets through. There is no queue between input and output.
+
+use std::fs::File;
+use std::io::{self, BufReader, ErrorKind};
+use std::net::{SocketAddr, UdpSocket};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use changeover::{Engine, Error, Packet, Priority, Recorder, Verdict};
+
+use crate::net::Receiver;
+use crate::output::{Output, Written};
+use crate::player::{self, Player};
+use crate::relay::STREAM;
+use crate::stop::Stop;
+use crate::ts::{self, Framer, PER_DATAGRAM};
+use crate::url::{Endpoint, Kind};
+
+/// A player further behind than this (a suspended machine) goes on from where it is, instead of
+/// hurrying after the clock.
+const FURTHEST_BEHIND: Duration = Duration::from_secs(1);
+/// Pause after a socket error that may not go away by itself.
+const ERROR_PAUSE: Duration = Duration::from_millis(200);
+/// Larger than any datagram.
+const BUFFER: usize = 65_536;
+
+/// What an input has seen. Relaxed throughout: figures for people, each written by one thread.
+#[derive(Debug, Default)]
+pub(crate) struct InputCounts {
+    /// Datagrams of media, or pieces of a file or pipe.
+    pub(crate) received: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) forwarded: AtomicU64,
+    /// Let through by the engine, but overtaken at the output by a later cut.
+    pub(crate) overtaken: AtomicU64,
+    /// Datagrams, or stretches of a file or pipe, that are no transport stream. They are no sign
+    /// of life.
+    pub(crate) garbage: AtomicU64,
+    /// The input will never deliver again.
+    pub(crate) ended: AtomicBool,
+}
+
+/// An opened input.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Udp(Receiver),
+    File(File),
+    Stdin,
+}
+
+impl Source {
+    pub(crate) fn open(endpoint: &Endpoint) -> Result<Self, String> {
+        match &endpoint.kind {
+            Kind::Udp(udp) => Receiver::open(udp).map(Self::Udp),
+            Kind::File(path) => {
+                // Opening a named pipe would wait for its writer, so it is looked at before.
+                if path.metadata().is_ok_and(|about| !about.is_file()) {
+                    return Err(format!(
+                        "{endpoint} is not a regular file: for a pipe use `--input - <{endpoint}`"
+                    ));
+                }
+                let mut file =
+                    File::open(path).map_err(|why| format!("cannot read {endpoint}: {why}"))?;
+                player::check_playable(&mut file)
+                    .map_err(|why| format!("cannot play {endpoint}: {why}"))?;
+                Ok(Self::File(file))
+            }
+            Kind::Pipe => Ok(Self::Stdin),
+        }
+    }
+
+    /// Where a UDP input really listens.
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Udp(receiver) => receiver.socket.local_addr().ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether the thread may hang in a read that nothing can interrupt.
+    pub(crate) fn may_hang(&self) -> bool {
+        matches!(self, Self::Stdin)
+    }
+}
+
+/// The way of one input's media: into the engine, and from there to the output.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    pub(crate) engine: Engine,
+    pub(crate) recorder: Recorder,
+    pub(crate) priority: Priority,
+    pub(crate) counts: Arc<InputCounts>,
+    pub(crate) output: Arc<Output>,
+    pub(crate) stop: Arc<Stop>,
+    /// Remarks for the operator.
+    pub(crate) notes: Sender<String>,
+}
+
+impl Feed {
+    /// Carries the input until the end; this is what its thread does.
+    pub(crate) fn run(mut self, source: Source, looped: bool) {
+        match source {
+            Source::Udp(receiver) => self.receive(&receiver.socket),
+            Source::File(file) => {
+                let mut player = Player::new(BufReader::new(file), PER_DATAGRAM, looped);
+                let why = match self.play(&mut player) {
+                    Ok(()) => "the file has ended".to_owned(),
+                    Err(why) => format!("cannot read the file: {why}"),
+                };
+                self.ended(&why);
+            }
+            Source::Stdin => {
+                let why = match self.pass(io::stdin().lock()) {
+                    Ok(()) => "stdin has ended".to_owned(),
+                    Err(why) => format!("cannot read stdin: {why}"),
+                };
+                self.ended(&why);
+            }
+        }
+    }
+
+    fn receive(&mut self, socket: &UdpSocket) {
+        let mut buffer = vec![0; BUFFER];
+        while !self.stop.is_raised() {
+            let flow = match socket.recv(&mut buffer) {
+                Ok(count) => match ts::media(&buffer[..count]) {
+                    Some(media) => self.media(media),
+                    None => self.garbage(&buffer[..count]),
+                },
+                // Nothing came; time to look at the flag.
+                Err(why) if is_idle(&why) => ControlFlow::Continue(()),
+                Err(why) => {
+                    self.recorder.report_error(&format!("cannot receive: {why}"));
+                    self.stop.sleep(ERROR_PAUSE);
+                    ControlFlow::Continue(())
+                }
+            };
+            if flow.is_break() {
+                return;
+            }
+        }
+    }
+
+    fn play(&mut self, player: &mut Player<BufReader<File>>) -> io::Result<()> {
+        let mut began = Instant::now();
+        let mut skipped = 0;
+        while let Some((due, piece)) = player.next_piece()? {
+            let late = began.elapsed().saturating_sub(due);
+            if late > FURTHEST_BEHIND {
+                began += late;
+            }
+            if self.stop.sleep_until(began + due) || self.media(piece).is_break() {
+                return Ok(());
+            }
+            if player.skipped() > skipped {
+                skipped = player.skipped();
+                self.counts.garbage.fetch_add(1, Relaxed);
+            }
+        }
+        Ok(())
+    }
+
+    /// A pipe is live: what comes is passed on at once.
+    fn pass(&mut self, mut pipe: impl io::Read) -> io::Result<()> {
+        let mut framer = Framer::new();
+        let mut skipped = 0;
+        loop {
+            match framer.read_from(&mut pipe) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(why) if why.kind() == ErrorKind::Interrupted => {}
+                Err(why) => return Err(why),
+            }
+            while let Some(piece) = framer.take(PER_DATAGRAM) {
+                if self.stop.is_raised() || self.media(piece).is_break() {
+                    return Ok(());
+                }
+            }
+            if framer.skipped() > skipped {
+                skipped = framer.skipped();
+                self.counts.garbage.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// One datagram of media: recorded first, so that a slow output cannot hide a sign of life;
+    /// then forwarded, if the engine says so.
+    fn media(&mut self, media: &[u8]) -> ControlFlow<()> {
+        self.counts.received.fetch_add(1, Relaxed);
+        self.counts.bytes.fetch_add(media.len() as u64, Relaxed);
+        // An error: the engine is being shut down.
+        let Ok(verdict) = self.record(media.len()) else { return ControlFlow::Break(()) };
+        if let Verdict::Forward(cut) = verdict {
+            match self.output.write(cut, self.priority, media) {
+                Written::Yes => _ = self.counts.forwarded.fetch_add(1, Relaxed),
+                Written::Overtaken => _ = self.counts.overtaken.fetch_add(1, Relaxed),
+                Written::Lost => {}
+                Written::Broken(end) => {
+                    self.stop.raise(end);
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn record(&mut self, bytes: usize) -> Result<Verdict, Error> {
+        let packet = Packet::new(bytes);
+        let verdict = self.recorder.record_precise(packet);
+        if verdict != Verdict::Stale {
+            return Ok(verdict);
+        }
+        // The epoch is over (an error was reported): the packet in hand begins the next one.
+        self.recorder = self.engine.recorder(STREAM, self.priority, None)?;
+        Ok(self.recorder.record_precise(packet))
+    }
+
+    /// Counted, and otherwise ignored: something that is no media does not keep an input alive.
+    fn garbage(&mut self, datagram: &[u8]) -> ControlFlow<()> {
+        if self.counts.garbage.fetch_add(1, Relaxed) == 0 {
+            let first = datagram.first().map_or("nothing".to_owned(), |b| format!("{b:#04x}"));
+            // Nobody listens any more only at the end.
+            let _ = self.notes.send(format!(
+                "input {} gets datagrams that are no MPEG-TS ({} bytes, beginning with {first}); \
+                 they are counted and ignored",
+                self.priority,
+                datagram.len()
+            ));
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// A live source that ends is a source that failed.
+    fn ended(&mut self, why: &str) {
+        if !self.stop.is_raised() {
+            self.recorder.report_error(why);
+            self.counts.ended.store(true, Relaxed);
+        }
+    }
+}
+
+fn is_idle(why: &io::Error) -> bool {
+    // A datagram that nobody wanted comes back as "connection reset" on some systems.
+    matches!(
+        why.kind(),
+        ErrorKind::WouldBlock
+            | ErrorKind::TimedOut
+            | ErrorKind::Interrupted
+            | ErrorKind::ConnectionReset
+    )
+}
