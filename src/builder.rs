@@ -17,9 +17,9 @@ use crate::workers::NoDriver;
 /// Longest wait for host code at a shutdown.
 const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Driver calls that may run at once. A thread each, made when needed and ended when idle.
-const DEFAULT_DRIVER_WORKERS: usize = 64;
+const DEFAULT_DRIVER_WORKERS: usize = 256;
 /// Driver calls past their deadline whose workers are replaced.
-const DEFAULT_MAX_STUCK_CALLS: usize = 64;
+const DEFAULT_MAX_STUCK_CALLS: usize = 256;
 
 /// How an [`Engine`] is to be.
 pub struct EngineBuilder {
@@ -65,20 +65,25 @@ impl EngineBuilder {
     }
 
     /// Who brings cold inputs up and down. Not needed where all inputs are hot.
+    ///
+    /// A driver (or callback) that holds an [`Engine`] keeps it from ending with its last outer
+    /// handle: call [`Engine::shutdown`] then.
     #[must_use]
     pub fn driver(mut self, driver: impl IngestDriver) -> Self {
         self.driver = Some(Arc::new(driver));
         self
     }
 
-    /// How many driver calls may run at once (threads are made when needed). Default 64.
+    /// How many driver calls may run at once (threads are made when needed, and end when
+    /// idle). A start that finds no worker within its connect timeout has failed, so drivers that
+    /// block for long want either many or [`Answer::Later`](crate::Answer::Later). Default 256.
     #[must_use]
     pub fn driver_workers(mut self, workers: usize) -> Self {
         self.driver_workers = workers;
         self
     }
 
-    /// How many driver calls past their deadline have their workers replaced. Default 64.
+    /// How many driver calls past their deadline have their workers replaced. Default 256.
     #[must_use]
     pub fn max_stuck_calls(mut self, calls: usize) -> Self {
         self.max_stuck_calls = calls;

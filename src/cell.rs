@@ -13,7 +13,8 @@
 //! |---|---|---|---|
 //! | `packets`, `bytes` | its recorder, relaxed | monitor, relaxed | each exact on its own; a sample may be torn between them |
 //! | `last` | its recorder, release | monitor, acquire | a monitor that sees this stamp sees the packets counted before it |
-//! | `flags` | control plane and cutting producers, SeqCst CAS | recorder, relaxed; all others SeqCst | see [`crate::handover`]; the relaxed load is enough because a verdict depends on this word alone |
+//! | `flags` | control plane and cutting producers, SeqCst CAS | recorder, acquire; all others SeqCst | see [`crate::handover`] |
+//! | `bytes` of a by-id cell ([`Cell::home`]) | control plane, release | by-id calls, acquire | who finds the home finds it opened |
 //! | `peer` | control plane, before it arms; release | whoever completes a cut, acquire, and re-checks `flags` | the word belongs to the arming that `flags` names |
 //! | `next` | the producer that cleared the watch bit, and the monitor that drains | – | a node is pushed once: 0 -> linked by CAS |
 
@@ -116,15 +117,22 @@ pub(crate) struct Cell {
     /// Stamp of the last packet, ns ([`crate::publish::PRECISE`] marks a clock reading).
     pub(crate) last: AtomicU64,
     pub(crate) packets: AtomicU64,
+    /// In a by-id cell, whose packets carry no size: the home of the open epoch, 0 for none.
     pub(crate) bytes: AtomicU64,
     pub(crate) flags: Atomic<Flags>,
-    /// While armed: the cell on the air, index and tag. In a by-id cell: the home of the open
-    /// epoch, 0 for none.
+    /// While armed: the cell on the air, index and tag.
     pub(crate) peer: AtomicU64,
     /// Room for health: keyframes, frames, lost, video and audio packets, as wrapping deltas.
     _health: [AtomicU32; 5],
     /// Link in the list of cells that have something to tell the monitor.
     next: AtomicU32,
+}
+
+impl Cell {
+    /// A by-id cell's pointer to the home of the open epoch.
+    pub(crate) fn home(&self) -> &AtomicU64 {
+        &self.bytes
+    }
 }
 
 const _: () = assert!(size_of::<Cell>() == 64 && align_of::<Cell>() == 64);
@@ -298,7 +306,8 @@ impl Cells {
     /// is due. Wait-free but for the retry when two producers push at the same moment.
     pub(crate) fn tell(&self, index: CellIndex) -> bool {
         let cell = self.get(index);
-        // Claims the node: 0 = not listed. Relaxed: the push below publishes.
+        // Claims the node: 0 = not listed. Relaxed: the push below publishes. A node that is
+        // listed already is one that the monitor has not taken yet: it will read this cell.
         if cell.next.compare_exchange(0, END, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return false;
         }

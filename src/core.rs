@@ -46,6 +46,8 @@ pub(crate) struct Core {
 /// What reaches the monitor.
 pub(crate) enum Msg {
     Stream(Arc<Stream>, Event),
+    /// The same, counted in the stream's `queued`.
+    Command(Arc<Stream>, Event),
     Answered(StreamKey, CallId, Answer),
     /// The policy has changed: every stream is to be looked at.
     Policy,
@@ -79,6 +81,7 @@ struct PolicyInForce {
 struct Tickets {
     last: u64,
     open: HashMap<u64, Arc<TicketState>>,
+    closed: bool,
 }
 
 /// The state behind a [`SwitchTicket`](crate::SwitchTicket).
@@ -121,6 +124,18 @@ impl Core {
         self.waker.wake();
     }
 
+    /// Puts an operator's or host's command into the inbox, without a wake-up.
+    pub(crate) fn queue(&self, stream: &Arc<Stream>, event: Event) {
+        stream.queued.fetch_add(1, Ordering::Relaxed);
+        self.inbox.push(Msg::Command(Arc::clone(stream), event));
+    }
+
+    /// The same, and wakes the monitor. Call it with no lock held.
+    pub(crate) fn command(&self, stream: &Arc<Stream>, event: Event) {
+        self.queue(stream, event);
+        self.waker.wake();
+    }
+
     pub(crate) fn runner(&self) -> Option<Arc<dyn CallRunner>> {
         self.runner.lock().clone()
     }
@@ -134,7 +149,8 @@ impl Core {
     /// Tells subscribers, and the log, what has happened.
     pub(crate) fn publish(&self, at_ns: Nanos, stream: Option<&Arc<str>>, kind: EventKind) {
         let event = self.bus.publish(self.clock.wall(at_ns), at_ns, stream, kind);
-        if tracing::enabled!(target: "changeover", tracing::Level::INFO) {
+        // The static level only: the host's own filter runs where the line is written.
+        if tracing::level_filters::LevelFilter::current() >= tracing::Level::INFO {
             self.notifier.log(event);
         }
     }
@@ -166,7 +182,12 @@ impl Core {
         let stream = make(key);
         entry.stream = Some(Arc::clone(&stream));
         registry.registered += 1;
-        let route = stream.inner.lock().route();
+        let (route, spans) = {
+            let inner = stream.inner.lock();
+            (inner.route(), inner.spans())
+        };
+        // Before anybody can find the stream, and so before anybody can take them back.
+        self.change_spans(&[], &spans);
         let free = self.routes.insert(id, key, route);
         debug_assert!(free, "only `enter` inserts, under the registry's lock");
         Ok(stream)
@@ -280,12 +301,28 @@ impl Core {
 
     // --- Tickets ---
 
-    pub(crate) fn new_ticket(&self) -> (u64, Arc<TicketState>) {
+    pub(crate) fn new_ticket(&self) -> Result<(u64, Arc<TicketState>), Error> {
         let mut tickets = self.tickets.lock();
+        if tickets.closed {
+            return Err(Error::ShutDown);
+        }
         tickets.last += 1;
         let (id, state) = (tickets.last, Arc::new(TicketState::default()));
         tickets.open.insert(id, Arc::clone(&state));
-        (id, state)
+        Ok((id, state))
+    }
+
+    /// The monitor has ended: nobody decides a ticket any more.
+    pub(crate) fn close_tickets(&self) {
+        let open: Vec<u64> = {
+            let mut tickets = self.tickets.lock();
+            tickets.closed = true;
+            tickets.open.keys().copied().collect()
+        };
+        for id in open {
+            self.resolve_ticket(id, Err("the engine was shut down".to_owned()));
+        }
+        while self.inbox.pop().is_some() {}
     }
 
     pub(crate) fn resolve_ticket(&self, id: u64, outcome: Result<(), String>) {

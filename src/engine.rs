@@ -17,7 +17,7 @@ use crate::recorder::{Recorder, record_by_id};
 use crate::stats::EngineStats;
 use crate::status::{InputHealth, RuntimeStatus};
 use crate::stream::{Stream, own_spans, unknown_input};
-use crate::sync::Arc;
+use crate::sync::{Arc, Ordering};
 use crate::ticket::SwitchTicket;
 use crate::types::{Epoch, Nanos, Priority, Verdict};
 use crate::workers::spawn;
@@ -81,12 +81,6 @@ impl Engine {
             drop(inner);
             Arc::new(entered)
         })?;
-        {
-            let inner = stream.inner.lock();
-            if !stream.is_gone() {
-                core.change_spans(&[], &inner.spans());
-            }
-        }
         core.post(Msg::Stream(stream, Event::Look));
         Ok(())
     }
@@ -226,7 +220,7 @@ impl Engine {
         let known = self.known_input(stream, priority)?;
         let (priority, epoch, message) = (Some(priority), epoch.into(), message.to_owned());
         let event = Event::Error { priority, epoch, message };
-        self.core().post(Msg::Stream(known, event));
+        self.core().command(&known, event);
         Ok(())
     }
 
@@ -241,8 +235,10 @@ impl Engine {
         let core = self.core();
         let found = self.known_input(stream, priority)?;
         let id = || stream.to_owned();
-        match found.inner.lock().machine.check_switch(priority) {
-            // Declared, and on its way to the machine: its answer is the ticket's.
+        let inner = found.inner.lock();
+        match inner.machine.check_switch(priority) {
+            // Commands are on their way that may change it: the machine's answer is the ticket's.
+            _ if found.queued.load(Ordering::Relaxed) > 0 => {}
             Ok(()) | Err(NotEligible::Unknown) => {}
             Err(NotEligible::Stopped) => {
                 return Err(Error::InputStopped { stream: id(), priority });
@@ -251,8 +247,9 @@ impl Engine {
                 return Err(Error::InputDegraded { stream: id(), priority, why });
             }
         }
-        let (ticket, state) = core.new_ticket();
-        core.post(Msg::Stream(found, Event::Switch { priority, ticket }));
+        drop(inner);
+        let (ticket, state) = core.new_ticket()?;
+        core.command(&found, Event::Switch { priority, ticket });
         Ok(SwitchTicket { state, hand_driven: core.clock.is_hand_driven() })
     }
 
@@ -262,7 +259,7 @@ impl Engine {
     /// [`Error::UnknownStream`].
     pub fn clear_override(&self, stream: &str) -> Result<(), Error> {
         let found = self.stream(stream)?;
-        self.core().post(Msg::Stream(found, Event::ClearOverride));
+        self.core().command(&found, Event::ClearOverride);
         Ok(())
     }
 
@@ -278,7 +275,7 @@ impl Engine {
         enabled: bool,
     ) -> Result<(), Error> {
         let found = self.known_input(stream, priority)?;
-        self.core().post(Msg::Stream(found, Event::Enable { priority, enabled }));
+        self.core().command(&found, Event::Enable { priority, enabled });
         Ok(())
     }
 
@@ -301,19 +298,25 @@ impl Engine {
             }
             inner.check_update(id, &update)?;
             let before = inner.spans();
-            for priority in &update.removed {
-                inner.withdraw(&core.cells, *priority);
+            // One that is removed and added again keeps its by-id cell.
+            let replaced = |priority| update.added.iter().any(|new| new.priority == priority);
+            let mut released = Vec::new();
+            for priority in update.removed.iter().filter(|priority| !replaced(**priority)) {
+                released.extend(inner.withdraw(&core.cells, *priority));
             }
-            for input in &update.added {
-                inner.declare(&core.cells, stream.key, input);
-            }
-            for input in &update.updated {
-                inner.redeclare(&core.cells, stream.key, input);
+            for input in update.added.iter().chain(&update.updated) {
+                if inner.declared(input.priority).is_some() {
+                    released.extend(inner.redeclare(&core.cells, stream.key, input));
+                } else {
+                    inner.declare(&core.cells, stream.key, input);
+                }
             }
             core.change_spans(&before, &inner.spans());
             core.routes.replace(id, stream.key, inner.route());
+            // Only now does no look-up that begins lead to them.
+            released.into_iter().for_each(|cell| core.cells.release(cell));
             // In the inbox before another update can be: the machine hears them in this order.
-            core.inbox.push(Msg::Stream(Arc::clone(&stream), Event::Update(update)));
+            core.queue(&stream, Event::Update(update));
         }
         core.waker.wake();
         Ok(())
@@ -328,7 +331,7 @@ impl Engine {
         let buffer = if id.is_empty() { stream } else { id };
         validate_id(buffer)?;
         let found = self.stream(stream)?;
-        self.core().post(Msg::Stream(found, Event::Buffer(Arc::from(buffer))));
+        self.core().command(&found, Event::Buffer(Arc::from(buffer)));
         Ok(())
     }
 

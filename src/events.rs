@@ -193,6 +193,7 @@ impl Bus {
             capacity,
             dropped_total: Arc::clone(&self.dropped),
         });
+        subscribers.queues.retain(|queue| queue.strong_count() > 0);
         subscribers.queues.push(Arc::downgrade(&queue));
         Subscription { queue }
     }

@@ -12,9 +12,10 @@
 //!
 //! # Orderings
 //! Every operation here is SeqCst: it runs once a cut, and "revoke before grant" is a statement
-//! about two words. Records read their word relaxed: one word has one modification order, which
-//! already forbids an old forward after the revoke has been observed through the new grant's
-//! release/acquire chain of the host's own making.
+//! about two words. Records load their word with acquire, which pairs with the granting
+//! exchange: whoever answers *forward(n)* has the revoke behind it, so a host thread that learns
+//! of that answer can no longer find the old word at *forward* (a relaxed load would not give
+//! that where the monitor made the grant).
 //!
 //! | from | by | to |
 //! |---|---|---|
@@ -143,17 +144,17 @@ pub(crate) fn open(cells: &Cells, index: CellIndex) {
 }
 
 /// Ends the epoch: its recorders answer *stale* from now on. A cut that was claimed is completed
-/// first, so that the old one is off the air exactly once.
-pub(crate) fn close(cells: &Cells, index: CellIndex) {
+/// first, so that the old one is off the air exactly once. Answers whether it was on the air.
+pub(crate) fn close(cells: &Cells, index: CellIndex) -> bool {
     loop {
         let closed = update(cells, index, |seen| {
             (seen.gate() != Gate::Cutting)
                 .then(|| seen.with(Gate::Stale, seen.cut()).watched(false))
         });
-        if closed.is_ok() {
-            return;
-        }
-        cut(cells, index);
+        match closed {
+            Ok(was) => return was.gate() == Gate::Forward,
+            Err(_) => cut(cells, index),
+        };
     }
 }
 

@@ -110,14 +110,17 @@ impl Life {
             stream.set_gone();
             core.notifier.forget(stream.key);
             core.change_spans(&inner.spans(), &[]);
-            if let Some(ticket) = inner.machine.open_ticket() {
+            for ticket in inner.machine.open_tickets() {
                 core.resolve_ticket(ticket, Err("the stream was unregistered".to_owned()));
             }
             self.stop_all(&stream, &inner);
             inner.plane.close_all(&core.cells);
             let priorities: Vec<Priority> = inner.declared.iter().map(|d| d.priority).collect();
             for priority in priorities {
-                inner.withdraw(&core.cells, priority);
+                // The id leads nowhere since `leave`.
+                if let Some(cell) = inner.withdraw(&core.cells, priority) {
+                    core.cells.release(cell);
+                }
             }
             // The shell may live on in a recorder: nothing heavy stays in it.
             inner.machine = Machine::new(StreamConfig::default());
@@ -166,6 +169,7 @@ impl Life {
                 detached_calls += 1;
             }
         }
+        core.close_tickets();
         core.set_runner(None);
         core.bus.close();
         ShutdownReport { detached_calls }

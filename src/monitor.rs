@@ -22,6 +22,8 @@ use crate::types::{Epoch, FOREVER_NS, Nanos, StreamKey};
 
 /// A wake-up this late is a stall, whatever the tick.
 const STALL_MIN_NS: Nanos = 20_000_000;
+/// Looks at one stream in a row, where packets keep coming between sample and watch bit.
+const LOOKS: usize = 3;
 /// Void entries in the queue of deadlines beyond which it is tidied.
 const TIDY_AT: usize = 4096;
 
@@ -41,6 +43,8 @@ pub(crate) struct Monitor {
     ticking: usize,
     /// Batches of cells that wait until no look-up can be reading them.
     in_grace: Arc<AtomicU64>,
+    /// When the watched cells are looked at next.
+    next_scan: Nanos,
     /// When the monitor meant to wake next.
     plan: Option<Nanos>,
     now: Nanos,
@@ -73,6 +77,7 @@ impl Monitor {
             void_watches: 0,
             ticking: 0,
             in_grace: Arc::new(AtomicU64::new(0)),
+            next_scan: 0,
             plan: None,
             now: 0,
             policy: core.policy(),
@@ -106,7 +111,8 @@ impl Monitor {
         let late = self.plan.map_or(0, |plan| self.now.saturating_sub(plan));
         let stalled = late > (4 * tick).max(STALL_MIN_NS);
         core.clock.publish(self.now);
-        self.log.published(self.now, stalled);
+        // Read after the store: whoever stamped with the value before did so before this.
+        self.log.published(self.now, core.clock.now(), stalled);
         if stalled {
             core.set_stall(self.log.stall());
             core.stats.stalls.fetch_add(1, Ordering::Relaxed);
@@ -121,20 +127,28 @@ impl Monitor {
             self.hear(msg);
         }
         self.hear_packets();
-        self.look_at_watched();
+        if self.now >= self.next_scan {
+            self.next_scan = self.now + tick;
+            self.look_at_watched();
+        }
         self.look_at_due();
         self.tidy();
 
         let tick_at = (self.ticking > 0).then(|| self.now + tick);
         let more = (!core.inbox.is_empty()).then_some(self.now);
-        self.plan =
-            [more, tick_at, self.deadlines.next(), calls_deadline].into_iter().flatten().min();
-        self.plan
+        let next = [more, tick_at, self.deadlines.next()].into_iter().flatten().min();
+        // The monitor's own work is not a stall, and neither is a driver call that is over time.
+        self.plan = next.map(|next| next.max(core.clock.now()));
+        [next, calls_deadline].into_iter().flatten().min()
     }
 
     fn hear(&mut self, msg: Msg) {
         match msg {
             Msg::Stream(stream, event) => self.process(&stream, event),
+            Msg::Command(stream, event) => {
+                self.process(&stream, event);
+                stream.queued.fetch_sub(1, Ordering::Relaxed);
+            }
             Msg::Answered(key, call, answer) => {
                 if let Some(stream) = self.core.by_key(key) {
                     self.process(&stream, answered(call, answer));
@@ -227,7 +241,14 @@ impl Monitor {
         }
         self.open_by_id(inner);
         self.step(stream, inner, event);
-        self.follow_up(stream, inner);
+        // A packet that came between the sample and the watch bit is seen by the second look.
+        for _ in 0..LOOKS {
+            if !self.watch(stream, inner) {
+                break;
+            }
+            self.step(stream, inner, Event::Look);
+        }
+        self.arrange(stream, inner);
     }
 
     /// A hot input without a recorder that was heard by id: its packets open an epoch.
@@ -304,12 +325,10 @@ impl Monitor {
                     }
                 }
                 Action::Close { epoch } => {
-                    let reopened = inner.plane.close(&core.cells, epoch);
-                    let heard = reopened.map(|cell| (cell, core.cells.get(cell)));
-                    if let Some((cell, heard)) = heard
+                    if let Some((cell, counted)) = inner.plane.close(&core.cells, epoch)
                         && let Some(found) = inner.declared.iter_mut().find(|d| d.by_id == cell)
                     {
-                        found.heard = heard.packets.load(Ordering::Acquire);
+                        found.heard = counted;
                     }
                 }
                 Action::Emit(kind) => {
@@ -328,18 +347,30 @@ impl Monitor {
         self.actions = actions;
     }
 
-    /// What a step leaves to be arranged: watch bits, the next deadline, the tick.
-    fn follow_up(&mut self, stream: &Arc<Stream>, inner: &mut Inner) {
+    /// Sets the watch bits, and lists the watched cells for the looks at each tick. Answers
+    /// whether a packet of theirs has come that the machine does not know.
+    fn watch(&mut self, stream: &Arc<Stream>, inner: &mut Inner) -> bool {
+        let core = Arc::clone(&self.core);
         let (policy, stall) = (Arc::clone(&self.policy), self.log.stall());
         let mut epochs = std::mem::take(&mut self.epochs);
         epochs.clear();
         inner.machine.watched(self.now, &policy, stall, &mut epochs);
-        self.cells.clear();
-        inner.plane.watch(&self.core.cells, &epochs, &mut self.cells);
-        // Pairs with nothing but itself: a packet counted before the bit was set and after the
-        // sample was taken is found by the count that `watch` listed before setting the bit, at
-        // the next tick; the fence keeps that count from being read after the bit is visible.
+        inner.plane.watch(&core.cells, &epochs);
+        // A producer loads its word, then counts; this sets the bit, then reads the counts. With
+        // the fence between, a packet that missed the bit is in the counts read now, or its
+        // stores were still on their way: then the look at the next tick finds a difference to
+        // the counts listed now. (The producer has no fence: that tick is the promise.)
         fence(Ordering::SeqCst);
+        self.cells.clear();
+        inner.plane.watched_cells(&core.cells, &epochs, &mut self.cells);
+        self.samples.clear();
+        if !epochs.is_empty() {
+            inner.plane.sample(&core.cells, &self.log, &mut self.samples);
+        }
+        let unknown = self.samples.iter().any(|(epoch, sample)| {
+            epochs.contains(epoch)
+                && inner.machine.known_packets(*epoch).is_some_and(|known| known < sample.packets)
+        });
         if !inner.watched.iter().eq(self.cells.iter().map(|(cell, _)| cell)) {
             let version = stream.watch_version.load(Ordering::Relaxed).wrapping_add(1);
             stream.watch_version.store(version, Ordering::Relaxed);
@@ -351,7 +382,12 @@ impl Monitor {
             }
         }
         self.epochs = epochs;
+        unknown
+    }
 
+    /// What a step leaves to be arranged: the tick, and the next deadline.
+    fn arrange(&mut self, stream: &Arc<Stream>, inner: &mut Inner) {
+        let (policy, stall) = (Arc::clone(&self.policy), self.log.stall());
         let ticking = inner.machine.ticking();
         self.ticking = self.ticking + ticking - inner.ticking;
         inner.ticking = ticking;

@@ -37,12 +37,20 @@ struct EpochCells {
     siblings: Vec<CellIndex>,
     /// The input's by-id cell, and what it had counted when the epoch began.
     by_id: Option<(CellIndex, u64)>,
-    /// Counted by producers that are gone.
+    /// Counted by producers that are gone, and the latest of their stamps.
     gone_packets: u64,
     gone_bytes: u64,
+    gone_last: u64,
 }
 
 impl EpochCells {
+    /// A producer goes: what it counted stays, and when it was last heard.
+    fn keep_stamp(&mut self, raw: u64) {
+        if raw & !PRECISE > self.gone_last & !PRECISE {
+            self.gone_last = raw;
+        }
+    }
+
     fn producers(&self) -> impl Iterator<Item = CellIndex> {
         let home = (!self.by_id_only).then_some(self.home);
         home.into_iter().chain(self.siblings.iter().copied())
@@ -94,6 +102,9 @@ impl Plane {
         by_id: Option<CellIndex>,
         by_id_only: bool,
     ) {
+        if let Some(by_id) = by_id {
+            self.detach_by_id(cells, by_id);
+        }
         let by_id = by_id.map(|by_id| attach(cells, by_id, home));
         self.epochs.push(EpochCells {
             epoch,
@@ -107,6 +118,7 @@ impl Plane {
             by_id,
             gone_packets: 0,
             gone_bytes: 0,
+            gone_last: 0,
         });
     }
 
@@ -123,11 +135,16 @@ impl Plane {
         if let Some((by_id, _)) = by_id.and_then(|found| found.by_id) {
             self.detach_by_id(cells, by_id);
         }
-        for found in self.epochs.iter().filter(|found| found.priority == priority) {
-            if !found.by_id_only {
-                handover::close(cells, found.home);
+        for at in 0..self.epochs.len() {
+            if self.epochs[at].priority == priority && !self.epochs[at].by_id_only {
+                self.end_word(cells, at);
             }
         }
+    }
+
+    /// Whether an open epoch's word stands in this cell.
+    pub(crate) fn is_home(&self, cell: CellIndex) -> bool {
+        self.epochs.iter().any(|found| found.home == cell)
     }
 
     /// Whether an epoch of this input is open.
@@ -138,10 +155,14 @@ impl Plane {
     /// Takes the home cell for a recorder; `None` where one holds it.
     pub(crate) fn take_home(&mut self, cells: &Cells, epoch: Epoch) -> Option<CellIndex> {
         let found = self.epochs.iter_mut().find(|found| found.epoch == epoch)?;
-        if std::mem::replace(&mut found.taken, true) || found.by_id_only {
+        if found.by_id_only || std::mem::replace(&mut found.taken, true) {
             return None;
         }
-        cells.retain(found.home);
+        // The recorder owns what it reads: a line that outlived its epoch only in a recorder's
+        // pointer would be recycled under it.
+        for cell in [Some(found.home), found.line].into_iter().flatten() {
+            cells.retain(cell);
+        }
         Some(found.home)
     }
 
@@ -158,13 +179,18 @@ impl Plane {
             let line = cells.acquire_tagged(stream, Some(tag));
             handover::move_home(cells, found.home, line);
             found.line = Some(line);
+            // For the recorder of the home, which is the one that asks.
+            cells.retain(line);
             if let Some((by_id, _)) = found.by_id {
-                cells.get(by_id).peer.store(u64::from(line), Release);
+                cells.get(by_id).home().store(u64::from(line), Release);
             }
         }
         let sibling = cells.acquire_tagged(stream, Some(tag));
-        handover::follow(cells, sibling, found.line?);
-        cells.retain(sibling);
+        let line = found.line?;
+        handover::follow(cells, sibling, line);
+        for cell in [sibling, line] {
+            cells.retain(cell);
+        }
         found.siblings.push(sibling);
         Some(sibling)
     }
@@ -178,6 +204,7 @@ impl Plane {
             found.taken = false;
         } else if let Some(at) = found.siblings.iter().position(|sibling| *sibling == cell) {
             found.siblings.swap_remove(at);
+            found.keep_stamp(cells.get(cell).last.load(Acquire));
             found.gone_packets += cells.get(cell).packets.load(Acquire);
             found.gone_bytes += cells.get(cell).bytes.load(Relaxed);
             cells.release(cell);
@@ -186,18 +213,21 @@ impl Plane {
     }
 
     /// Ends an epoch: its recorders answer *stale* from now on. Answers the by-id cell whose next
-    /// packet opens a new one, where the input is heard by id only.
-    pub(crate) fn close(&mut self, cells: &Cells, epoch: Epoch) -> Option<CellIndex> {
+    /// packet opens a new one, where the input is heard by id only, and what it had counted.
+    pub(crate) fn close(&mut self, cells: &Cells, epoch: Epoch) -> Option<(CellIndex, u64)> {
         let at = self.epochs.iter().position(|found| found.epoch == epoch)?;
+        self.end_word(cells, at);
         let closed = self.epochs.remove(at);
-        handover::close(cells, closed.home);
         let mut reopened = None;
         if let Some((by_id, _)) = closed.by_id {
+            let cell = cells.get(by_id);
             if closed.by_id_only {
+                // Read first: a packet that comes after the opening is not yet accounted for.
+                reopened = Some((by_id, cell.packets.load(Acquire)));
                 handover::open(cells, by_id);
-                reopened = Some(by_id);
+                cell.home().store(u64::from(by_id), Release);
             } else {
-                cells.get(by_id).peer.store(0, Release);
+                cell.home().store(0, Release);
             }
         }
         if !closed.by_id_only || closed.keeps_by_id {
@@ -206,12 +236,23 @@ impl Plane {
         for cell in closed.siblings.into_iter().chain(closed.line) {
             cells.release(cell);
         }
-        for role in [&mut self.on_air, &mut self.armed] {
-            if *role == Some(epoch) {
-                *role = None;
+        reopened
+    }
+
+    /// The epoch's word goes to *stale*. If its own packet had made a cut meanwhile, the old one
+    /// is off the air, and now nobody is on it.
+    fn end_word(&mut self, cells: &Cells, at: usize) {
+        let (epoch, home) = (self.epochs[at].epoch, self.epochs[at].home);
+        let was_on_air = handover::close(cells, home);
+        if self.armed == Some(epoch) {
+            self.armed = None;
+            if was_on_air {
+                self.on_air = None;
             }
         }
-        reopened
+        if self.on_air == Some(epoch) {
+            self.on_air = None;
+        }
     }
 
     pub(crate) fn close_all(&mut self, cells: &Cells) {
@@ -220,17 +261,23 @@ impl Plane {
         }
     }
 
-    /// The by-id cell of an input goes away, or is replaced: what it counted stays counted.
+    /// A by-id cell goes its own way: what it counted stays counted, and its packets reach no
+    /// epoch of this stream until it is attached again.
     pub(crate) fn detach_by_id(&mut self, cells: &Cells, by_id: CellIndex) {
         for found in &mut self.epochs {
-            if let Some((cell, before)) = found.by_id
-                && cell == by_id
-            {
-                found.gone_packets += cells.get(cell).packets.load(Acquire).wrapping_sub(before);
-                found.by_id = None;
-                if found.by_id_only && !std::mem::replace(&mut found.keeps_by_id, true) {
-                    cells.retain(by_id);
-                }
+            let Some((_, before)) = found.by_id.filter(|(cell, _)| *cell == by_id) else {
+                continue;
+            };
+            let cell = cells.get(by_id);
+            cell.home().store(0, Release);
+            let heard = cell.packets.load(Acquire).wrapping_sub(before);
+            if heard > 0 {
+                found.keep_stamp(cell.last.load(Acquire));
+                found.gone_packets += heard;
+            }
+            found.by_id = None;
+            if found.by_id_only && !std::mem::replace(&mut found.keeps_by_id, true) {
+                cells.retain(by_id);
             }
         }
     }
@@ -246,6 +293,9 @@ impl Plane {
         let Some(at) = self.epochs.iter().position(|found| found.epoch == epoch) else { return };
         if let Some((old, _)) = self.epochs[at].by_id {
             self.detach_by_id(cells, old);
+        }
+        if let Some(by_id) = by_id {
+            self.detach_by_id(cells, by_id);
         }
         let found = &mut self.epochs[at];
         found.priority = to;
@@ -265,6 +315,9 @@ impl Plane {
                 sample.stamp = sample.stamp.max(raw & !PRECISE);
                 sample.settled = sample.settled.max(log.settled(raw));
             };
+            if found.gone_packets > 0 {
+                latest(found.gone_last);
+            }
             for producer in found.producers() {
                 let cell = cells.get(producer);
                 // Acquire pairs with the recorder's release: packets counted before this stamp
@@ -331,8 +384,12 @@ impl Plane {
         cells: &Cells,
         (want_air, want_armed): (Option<Epoch>, Option<Epoch>),
     ) {
+        let air_changes =
+            self.on_air != want_air && !(want_armed.is_none() && self.is_ahead_of(want_air));
+        // An armed cell names the one that it will take the air from: a change of air under it
+        // needs a new arming, with a new number.
         if let Some(armed) = self.armed
-            && want_armed != Some(armed)
+            && (want_armed != Some(armed) || air_changes)
         {
             self.armed = None;
             let cell = self.find(armed).map(|found| found.home);
@@ -366,18 +423,26 @@ impl Plane {
         }
     }
 
-    /// Sets the watch bits of exactly these epochs, and lists their cells with what they have
-    /// counted by now.
-    pub(crate) fn watch(&self, cells: &Cells, epochs: &[Epoch], out: &mut Vec<(CellIndex, u64)>) {
+    /// Sets the watch bits of exactly these epochs, and of the armed one.
+    pub(crate) fn watch(&self, cells: &Cells, epochs: &[Epoch]) {
         for found in &self.epochs {
-            let on = epochs.contains(&found.epoch);
-            if on {
-                let by_id = found.by_id.map(|(cell, _)| cell);
-                for cell in found.producers().chain(by_id) {
-                    out.push((cell, cells.get(cell).packets.load(Relaxed)));
-                }
+            let on = epochs.contains(&found.epoch) || self.armed == Some(found.epoch);
+            handover::watch(cells, found.home, on);
+        }
+    }
+
+    /// The cells of these epochs, and what each has counted.
+    pub(crate) fn watched_cells(
+        &self,
+        cells: &Cells,
+        epochs: &[Epoch],
+        out: &mut Vec<(CellIndex, u64)>,
+    ) {
+        for found in self.epochs.iter().filter(|found| epochs.contains(&found.epoch)) {
+            let by_id = found.by_id.map(|(cell, _)| cell);
+            for cell in found.producers().chain(by_id) {
+                out.push((cell, cells.get(cell).packets.load(Relaxed)));
             }
-            handover::watch(cells, found.home, on || self.armed == Some(found.epoch));
         }
     }
 }
@@ -387,6 +452,6 @@ fn attach(cells: &Cells, by_id: CellIndex, home: CellIndex) -> (CellIndex, u64) 
     let cell = cells.get(by_id);
     let before = cell.packets.load(Acquire);
     // Release: whoever finds the home finds it opened.
-    cell.peer.store(u64::from(home), Release);
+    cell.home().store(u64::from(home), Release);
     (by_id, before)
 }

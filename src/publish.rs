@@ -28,32 +28,45 @@ const STALL_GRACE_NS: Nanos = 200_000_000;
 
 #[derive(Debug)]
 pub(crate) struct PublishLog {
-    /// Ascending; the last one is the latest.
-    values: VecDeque<Nanos>,
+    /// Published values, ascending, each with a time by which it was surely visible: whoever
+    /// still read its predecessor did so before that.
+    values: VecDeque<(Nanos, Nanos)>,
     widest_forgotten: Nanos,
     /// On the hand-driven clock the published time moves with the precise one: a stamp is its
     /// own moment, but for one taken right before a stall. These are the stalls.
-    stalls: VecDeque<Stall>,
+    stalls: VecDeque<(Nanos, Nanos)>,
     by_hand: bool,
     last: Nanos,
     stall: Stall,
 }
 
-/// The latest stall: from the last publication before it to the wake-up that ended it.
+/// The latest stalls: each from the last publication before it to the wake-up that ended it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stall {
-    pub(crate) began: Nanos,
-    pub(crate) wake: Nanos,
+    /// Oldest first; `(0, 0)` for none. An older one than these has no deadline left to move.
+    recent: [(Nanos, Nanos); 4],
 }
 
 impl Stall {
-    /// The effective deadline: one that was not due when the stall began waits for
+    fn add(&mut self, began: Nanos, wake: Nanos) {
+        self.recent.rotate_left(1);
+        self.recent[3] = (began, wake);
+    }
+
+    /// The effective deadline: one that was not due when a stall began waits for
     /// `min(span, 200 ms)` after the wake-up, so that what the sources sent meanwhile is heard.
     pub(crate) fn extend(self, deadline: Nanos, span: Nanos) -> Nanos {
-        if self.wake == 0 || deadline <= self.began {
-            return deadline;
-        }
-        deadline.max(self.wake.saturating_add(span.min(STALL_GRACE_NS)))
+        self.recent.iter().filter(|(_, wake)| *wake != 0).fold(deadline, |deadline, stall| {
+            let (began, wake) = *stall;
+            let grace = wake.saturating_add(span.min(STALL_GRACE_NS));
+            if deadline <= began { deadline } else { deadline.max(grace) }
+        })
+    }
+
+    /// The wake-up that ended the stall in which this moment lies.
+    fn wake_after(&self, stamp: Nanos) -> Option<Nanos> {
+        let within = self.recent.iter().find(|(began, wake)| *began <= stamp && stamp < *wake);
+        within.map(|(_, wake)| *wake)
     }
 }
 
@@ -69,33 +82,32 @@ impl PublishLog {
         }
     }
 
-    /// Notes that `now` was published; `stalled` = the wake-up was late beyond the limit.
-    pub(crate) fn published(&mut self, now: Nanos, stalled: bool) {
+    /// Notes that `now` was published, and that it was surely visible at `visible`; `stalled` =
+    /// the wake-up was late beyond the limit.
+    pub(crate) fn published(&mut self, now: Nanos, visible: Nanos, stalled: bool) {
         if stalled {
-            self.stall = Stall { began: self.last, wake: now };
+            self.stall.add(self.last, now);
             if self.by_hand {
                 if self.stalls.len() == STALLS_KEPT {
                     self.stalls.pop_front();
                 }
-                self.stalls.push_back(self.stall);
+                self.stalls.push_back((self.last, now));
             }
         }
         if now > self.last && !self.by_hand {
-            self.keep(now);
+            self.keep(now, visible);
         }
         self.last = self.last.max(now);
     }
 
-    fn keep(&mut self, value: Nanos) {
-        if self.values.back().is_some_and(|back| *back >= value) {
-            return;
-        }
+    fn keep(&mut self, value: Nanos, visible: Nanos) {
         if self.values.len() == KEPT
-            && let (Some(oldest), Some(next)) = (self.values.pop_front(), self.values.front())
+            && let (Some((oldest, _)), Some((_, visible))) =
+                (self.values.pop_front(), self.values.front())
         {
-            self.widest_forgotten = self.widest_forgotten.max(next - oldest);
+            self.widest_forgotten = self.widest_forgotten.max(visible.saturating_sub(oldest));
         }
-        self.values.push_back(value);
+        self.values.push_back((value, visible.max(value)));
     }
 
     pub(crate) fn stall(&self) -> Stall {
@@ -107,19 +119,19 @@ impl PublishLog {
         let stamp = raw & !PRECISE;
         if raw & PRECISE != 0 {
             // Within a stall the packet came while nobody looked: it counts from the waking.
-            let within = stamp >= self.stall.began && stamp < self.stall.wake;
-            return if within && self.stall.wake != 0 { self.stall.wake } else { stamp };
+            return self.stall.wake_after(stamp).unwrap_or(stamp);
         }
         if self.by_hand {
-            let found = self.stalls.binary_search_by_key(&stamp, |stall| stall.began);
-            return found.map_or(stamp, |i| self.stalls[i].wake);
+            let found = self.stalls.binary_search_by_key(&stamp, |(began, _)| *began);
+            return found.map_or(stamp, |i| self.stalls[i].1);
         }
-        let after = self.values.partition_point(|value| *value <= stamp);
+        let after = self.values.partition_point(|(value, _)| *value <= stamp);
         match self.values.get(after) {
-            Some(next) if after == 0 => {
-                (*next).min(stamp.saturating_add(self.widest_forgotten)).max(stamp)
+            Some((_, visible)) if after == 0 => {
+                (*visible).min(stamp.saturating_add(self.widest_forgotten)).max(stamp)
             }
-            Some(next) => *next,
+            Some((_, visible)) => *visible,
+            // Its next value is not published yet: the next look finds it.
             None => stamp.max(self.last),
         }
     }
@@ -133,11 +145,11 @@ mod tests {
     fn a_stamp_is_judged_from_the_next_publication() {
         let mut log = PublishLog::new(false);
         for value in [1_000, 2_000, 3_500] {
-            log.published(value, false);
+            log.published(value, value + 1, false);
         }
-        assert_eq!(log.settled(1_000), 2_000);
-        assert_eq!(log.settled(2_000), 3_500);
-        assert_eq!(log.settled(2_700), 3_500, "a value that somebody else refreshed");
+        assert_eq!(log.settled(1_000), 2_001, "when that was surely visible");
+        assert_eq!(log.settled(2_000), 3_501);
+        assert_eq!(log.settled(2_700), 3_501, "a value that somebody else refreshed");
         assert_eq!(log.settled(3_500), 3_500, "its next is not published yet");
         assert_eq!(log.settled(2_700 | PRECISE), 2_700);
     }
@@ -145,10 +157,11 @@ mod tests {
     #[test]
     fn forgotten_publications_never_make_a_deadline_early() {
         let mut log = PublishLog::new(false);
-        log.published(10, false);
-        log.published(5_010, false);
+        log.published(10, 10, false);
+        log.published(5_010, 5_010, false);
         for i in 1..=(KEPT as u64) {
-            log.published(5_010 + i * 1_000, false);
+            let value = 5_010 + i * 1_000;
+            log.published(value, value, false);
         }
         assert_eq!(log.values.len(), KEPT);
         assert_eq!(log.settled(10), 5_010, "the interval it stood before");
@@ -158,27 +171,32 @@ mod tests {
     #[test]
     fn by_hand_a_stamp_is_its_own_moment_except_before_a_stall() {
         let mut log = PublishLog::new(true);
-        log.published(100, false);
-        log.published(200, false);
-        log.published(900, true);
+        log.published(100, 100, false);
+        log.published(200, 200, false);
+        log.published(900, 900, true);
         assert_eq!((log.settled(100), log.settled(150)), (100, 150));
         assert_eq!(log.settled(200), 900, "it may have come at any time of the stall");
         assert_eq!(log.settled(900), 900);
-        log.published(1_000, false);
+        log.published(1_000, 1_000, false);
         assert_eq!(log.settled(950), 950);
-        assert_eq!(log.stall(), Stall { began: 200, wake: 900 });
-        log.published(5_000, true);
+        assert_eq!(log.stall().wake_after(200), Some(900));
+        assert_eq!(log.settled(500 | PRECISE), 900, "nobody looked then");
+        log.published(5_000, 5_000, true);
         assert_eq!((log.settled(1_000), log.settled(900)), (5_000, 900));
         assert_eq!(log.settled(200), 900);
     }
 
     #[test]
     fn a_stall_moves_what_was_not_yet_due() {
-        let stall = Stall { began: 1_000_000_000, wake: 9_000_000_000 };
+        let mut stall = Stall::default();
+        stall.add(1_000_000_000, 9_000_000_000);
         assert_eq!(stall.extend(900_000_000, u64::MAX), 900_000_000, "was due before");
         assert_eq!(stall.extend(5_000_000_000, 30_000_000_000), 9_200_000_000);
         assert_eq!(stall.extend(5_000_000_000, 50_000_000), 9_050_000_000);
         assert_eq!(stall.extend(20_000_000_000, 30_000_000_000), 20_000_000_000);
         assert_eq!(Stall::default().extend(5, 5), 5);
+        // A second stall within the grace of the first: the moved deadline was not due either.
+        stall.add(9_100_000_000, 9_900_000_000);
+        assert_eq!(stall.extend(5_000_000_000, 30_000_000_000), 10_100_000_000);
     }
 }

@@ -31,6 +31,8 @@ pub struct Recorder {
     home: NonNull<Cell>,
     published: NonNull<AtomicU64>,
     index: CellIndex,
+    /// The line that it shares with its siblings, and is an owner of.
+    line: Option<CellIndex>,
     epoch: Epoch,
     priority: Priority,
     stream: Arc<Stream>,
@@ -43,6 +45,12 @@ pub struct Recorder {
 // rule of a cell holds, because the recorder moves as a whole and cannot be shared.
 unsafe impl Send for Recorder {}
 
+/// What the line above takes for granted of the other fields.
+const _: () = {
+    const fn is_send<T: Send>() {}
+    is_send::<(Arc<Core>, Arc<Stream>)>();
+};
+
 impl Recorder {
     pub(crate) fn new(
         core: Arc<Core>,
@@ -51,11 +59,14 @@ impl Recorder {
         epoch: Epoch,
         priority: Priority,
     ) -> Self {
+        let at = core.cells.home_of(index);
+        // The plane made this recorder an owner of the line, where there is one.
+        let line = (at != index).then_some(at);
         let cell = NonNull::from(core.cells.get(index));
-        let home = NonNull::from(core.cells.get(core.cells.home_of(index)));
+        let home = NonNull::from(core.cells.get(at));
         let published = NonNull::from(core.clock.published_word());
         let _not_sync = PhantomData;
-        Self { cell, home, published, index, epoch, priority, stream, core, _not_sync }
+        Self { cell, home, published, index, line, epoch, priority, stream, core, _not_sync }
     }
 
     #[inline]
@@ -66,9 +77,8 @@ impl Recorder {
 
     #[inline]
     fn flags(&self) -> Flags {
-        // SAFETY: as above. Relaxed: the verdict depends on this one word; what must be seen
-        // together with it travels through the hand-over's own SeqCst operations.
-        unsafe { self.home.as_ref() }.flags.load(Ordering::Relaxed)
+        // SAFETY: as above. Acquire pairs with the exchange that granted: see `handover`.
+        unsafe { self.home.as_ref() }.flags.load(Ordering::Acquire)
     }
 
     /// Records a packet at the published time and answers whether to forward it.
@@ -129,7 +139,6 @@ impl Recorder {
     #[cold]
     fn record_watched(&mut self, packet: Packet, stamp: u64) -> Verdict {
         let cells = &self.core.cells;
-        self.home = NonNull::from(cells.get(cells.home_of(self.index)));
         let seen = handover::flags(cells, self.index);
         if seen.gate() == Gate::Stale {
             return Verdict::Stale;
@@ -179,7 +188,8 @@ impl Recorder {
             return Err(Error::StaleEpoch { priority, epoch });
         };
         let cells = &self.core.cells;
-        self.home = NonNull::from(cells.get(cells.home_of(self.index)));
+        let at = cells.home_of(self.index);
+        (self.home, self.line) = (NonNull::from(cells.get(at)), Some(at));
         let (core, stream) = (Arc::clone(&self.core), Arc::clone(&self.stream));
         Ok(Recorder::new(core, stream, index, self.epoch, self.priority))
     }
@@ -209,7 +219,9 @@ impl Drop for Recorder {
             let mut inner = self.stream.inner.lock();
             inner.plane.recorder_closed(&self.core.cells, self.epoch, self.index)
         };
-        self.core.cells.release(self.index);
+        for cell in [Some(self.index), self.line].into_iter().flatten() {
+            self.core.cells.release(cell);
+        }
         if last && !self.stream.is_gone() {
             let event = Event::Closed { epoch: self.epoch };
             self.core.post(Msg::Stream(Arc::clone(&self.stream), event));
@@ -241,18 +253,25 @@ pub(crate) fn record_by_id(core: &Core, index: CellIndex) -> Verdict {
     let cells = &core.cells;
     let cell = cells.get(index);
     // Acquire pairs with the release that pointed the cell at an opened home.
-    let home = cell.peer.load(Ordering::Acquire) as CellIndex;
+    let home = cell.home().load(Ordering::Acquire) as CellIndex;
     if home == 0 {
         return Verdict::Stale;
     }
-    let flags = cells.get(home).flags.load(Ordering::Relaxed);
+    let flags = cells.get(home).flags.load(Ordering::Acquire);
     if !flags.is_plain() {
         return record_by_id_watched(core, index, home);
     }
-    let now = core.clock.published_word().load(Ordering::Relaxed);
-    cell.packets.fetch_add(1, Ordering::Relaxed);
-    cell.last.store(now, Ordering::Release);
+    count_by_id(cell, core.clock.published_word().load(Ordering::Relaxed));
     if flags.gate() == Gate::Forward { Verdict::Forward(flags.cut()) } else { Verdict::Drop }
+}
+
+#[inline]
+fn count_by_id(cell: &Cell, now: Nanos) {
+    cell.packets.fetch_add(1, Ordering::Relaxed);
+    // Never backwards, though several threads stamp. Most packets of a tick find it there.
+    if cell.last.load(Ordering::Relaxed) < now {
+        cell.last.fetch_max(now, Ordering::Release);
+    }
 }
 
 #[cold]
@@ -263,9 +282,7 @@ fn record_by_id_watched(core: &Core, index: CellIndex, home: CellIndex) -> Verdi
         return Verdict::Stale;
     }
     let cell = cells.get(index);
-    let now = core.clock.refresh();
-    cell.packets.fetch_add(1, Ordering::Relaxed);
-    cell.last.store(now, Ordering::Release);
+    count_by_id(cell, core.clock.refresh());
     let cut = matches!(seen.gate(), Gate::Armed | Gate::Cutting);
     let flags = if cut { handover::cut(cells, home) } else { seen };
     if handover::unwatch(cells, home) || cut {

@@ -21,6 +21,8 @@ pub(crate) struct Stream {
     gone: AtomicBool,
     /// Which of the monitor's watch entries are valid. Written by the monitor only.
     pub(crate) watch_version: AtomicU32,
+    /// Commands on their way to the machine. Changed under the lock.
+    pub(crate) queued: AtomicU32,
     pub(crate) inner: Mutex<Inner>,
 }
 
@@ -71,6 +73,7 @@ impl Stream {
             key,
             gone: AtomicBool::new(false),
             watch_version: AtomicU32::new(0),
+            queued: AtomicU32::new(0),
             inner: Mutex::new(inner),
         }
     }
@@ -118,7 +121,7 @@ impl Inner {
         if input.hot {
             // It may be heard without anybody's start: its own word counts until a recorder is
             // opened.
-            cells.get(by_id).peer.store(u64::from(by_id), Ordering::Release);
+            cells.get(by_id).home().store(u64::from(by_id), Ordering::Release);
             handover::open(cells, by_id);
         }
         let at = self.declared.partition_point(|known| known.priority < input.priority);
@@ -133,27 +136,34 @@ impl Inner {
         self.declared.insert(at, declared);
     }
 
-    /// An input's configuration was replaced. Another address is another source, for by-id
-    /// packets too.
-    pub(crate) fn redeclare(&mut self, cells: &Cells, key: StreamKey, input: &InputConfig) {
-        let known = self.declared.iter_mut().find(|known| known.priority == input.priority);
-        let Some(known) = known else { return };
+    /// An input's configuration was replaced. Answers a cell to release, as `withdraw` does.
+    pub(crate) fn redeclare(
+        &mut self,
+        cells: &Cells,
+        key: StreamKey,
+        input: &InputConfig,
+    ) -> Option<CellIndex> {
+        let known = self.declared.iter_mut().find(|known| known.priority == input.priority)?;
         if known.hot == input.hot {
             known.own_spans = own_spans(&[input.packet_timeout_ms, input.connect_timeout_ms]);
-        } else {
-            self.withdraw(cells, input.priority);
-            self.declare(cells, key, input);
+            return None;
         }
+        let withdrawn = self.withdraw(cells, input.priority);
+        self.declare(cells, key, input);
+        withdrawn
     }
 
-    /// Takes an input's declaration back. Its by-id cell counts nothing from now on.
-    pub(crate) fn withdraw(&mut self, cells: &Cells, priority: Priority) {
-        let Some(at) = self.declared.iter().position(|d| d.priority == priority) else { return };
+    /// Takes an input's declaration back. Its by-id cell, which counts nothing from now on, is
+    /// answered: to be released when no route leads to it any more.
+    pub(crate) fn withdraw(&mut self, cells: &Cells, priority: Priority) -> Option<CellIndex> {
+        let at = self.declared.iter().position(|declared| declared.priority == priority)?;
         let by_id = self.declared.remove(at).by_id;
         self.plane.detach_by_id(cells, by_id);
-        cells.get(by_id).peer.store(0, Ordering::Release);
-        handover::close(cells, by_id);
-        cells.release(by_id);
+        cells.get(by_id).home().store(0, Ordering::Release);
+        if !self.plane.is_home(by_id) {
+            handover::close(cells, by_id);
+        }
+        Some(by_id)
     }
 
     /// Every timeout that this stream and its inputs have of their own.

@@ -8,7 +8,9 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::core::Core;
-use crate::driver::{Answer, CallRunner, DriverCall, IngestDriver, Job, JobDeadline};
+use crate::driver::{
+    Answer, CallRunner, DriverCall, IngestDriver, Job, JobDeadline, ProbeCall, StartCall,
+};
 use crate::error::Error;
 use crate::hostcall;
 use crate::sync::{Arc, Condvar, Mutex, Ordering, Weak};
@@ -20,26 +22,39 @@ const IDLE_END: Duration = Duration::from_secs(10);
 pub(crate) struct Workers {
     core: Weak<Core>,
     state: Mutex<State>,
+    /// For workers: there is a call to take, or nothing more to wait for.
+    work: Condvar,
+    /// For those who wait for an end: a call has returned, a worker has ended.
     changed: Condvar,
     max_workers: usize,
     max_stuck: usize,
 }
 
-type LaneKey = (StreamKey, Priority);
-
 struct State {
     driver: Option<Arc<dyn IngestDriver>>,
-    lanes: HashMap<LaneKey, Lane>,
-    /// Lanes whose next call may begin.
-    ready: VecDeque<LaneKey>,
+    streams: HashMap<StreamKey, StreamLanes>,
+    /// Lanes whose next call may begin. An entry may be void: whoever takes it looks.
+    ready: VecDeque<(StreamKey, Priority)>,
     running: HashMap<u64, Running>,
     next_call: u64,
     /// Worker threads that are not written off.
     workers: usize,
+    /// Of these: waiting, and not yet at work.
     idle: usize,
+    starting: usize,
     closed: bool,
 }
 
+#[derive(Default)]
+struct StreamLanes {
+    lanes: Vec<(Priority, Lane)>,
+    /// A renumbered activation's calls stay in the lane in which it was started.
+    moved: Vec<(Priority, Priority)>,
+    /// Calls that run, written off or not.
+    running: usize,
+}
+
+/// The calls for one input, in order.
 #[derive(Default)]
 struct Lane {
     queue: VecDeque<Job>,
@@ -48,7 +63,8 @@ struct Lane {
 }
 
 struct Running {
-    lane: LaneKey,
+    stream: StreamKey,
+    lane: Priority,
     deadline: Nanos,
     written_off: bool,
 }
@@ -64,43 +80,49 @@ impl Workers {
             core,
             state: Mutex::new(State {
                 driver: Some(driver),
-                lanes: HashMap::new(),
+                streams: HashMap::new(),
                 ready: VecDeque::new(),
                 running: HashMap::new(),
                 next_call: 0,
                 workers: 0,
                 idle: 0,
+                starting: 0,
                 closed: false,
             }),
+            work: Condvar::new(),
             changed: Condvar::new(),
             max_workers: max_workers.max(1),
             max_stuck,
         }
     }
 
-    /// When the next running call is over time.
+    /// When the next running call is over time; `None` also where none can be written off any
+    /// more (the next one that returns wakes the monitor).
     pub(crate) fn next_deadline(&self) -> Option<Nanos> {
         let state = self.state.lock();
+        if state.written_off() >= self.max_stuck {
+            return None;
+        }
         state.running.values().filter(|call| !call.written_off).map(|call| call.deadline).min()
     }
 
     /// Writes calls off that are over time at `now`.
     pub(crate) fn expire(self: &Arc<Self>, now: Nanos) {
         let mut state = self.state.lock();
-        let stuck = state.running.values().filter(|call| call.written_off).count();
+        let room = self.max_stuck.saturating_sub(state.written_off());
         let over: Vec<u64> = state
             .running
             .iter()
             .filter(|(_, call)| !call.written_off && call.deadline <= now)
             .map(|(id, _)| *id)
-            .take(self.max_stuck.saturating_sub(stuck))
+            .take(room)
             .collect();
         for id in &over {
             let Some(call) = state.running.get_mut(id) else { continue };
             call.written_off = true;
-            let lane = call.lane;
+            let (stream, lane) = (call.stream, call.lane);
             state.workers -= 1;
-            state.free_lane(lane, *id);
+            state.free_lane(stream, lane, *id);
         }
         self.engage(&mut state);
         drop(state);
@@ -113,18 +135,19 @@ impl Workers {
     fn engage(self: &Arc<Self>, state: &mut State) {
         let wanted = state.ready.len();
         for _ in 0..wanted.min(state.idle) {
-            self.changed.notify_one();
+            self.work.notify_one();
         }
-        let more = wanted
-            .saturating_sub(state.idle)
-            .min(self.max_workers - state.workers.min(self.max_workers));
-        for _ in 0..more {
+        let free = self.max_workers.saturating_sub(state.workers);
+        for _ in 0..wanted.saturating_sub(state.idle + state.starting).min(free) {
             let workers = Arc::clone(self);
             let spawned = std::thread::Builder::new()
                 .name("changeover-drv".to_owned())
                 .spawn(move || workers.work());
             match spawned {
-                Ok(_) => state.workers += 1,
+                Ok(_) => {
+                    state.workers += 1;
+                    state.starting += 1;
+                }
                 // Those that run take it over; where none does, the machine's deadline finds the
                 // call unanswered.
                 Err(_) => break,
@@ -132,19 +155,19 @@ impl Workers {
         }
     }
 
+    /// A worker thread's life.
     fn work(&self) {
         let mut state = self.state.lock();
+        state.starting -= 1;
         loop {
-            let Some(lane) = state.ready.pop_front() else {
-                if state.closed {
-                    state.workers -= 1;
-                    drop(state);
-                    return self.changed.notify_all();
-                }
-                state.idle += 1;
-                let timed_out = self.changed.wait_until(&mut state, Instant::now() + IDLE_END);
-                state.idle -= 1;
-                if timed_out && state.ready.is_empty() {
+            let Some((stream, lane)) = state.ready.pop_front() else {
+                let ends = state.closed || {
+                    state.idle += 1;
+                    let late = self.work.wait_until(&mut state, Instant::now() + IDLE_END);
+                    state.idle -= 1;
+                    late && state.ready.is_empty()
+                };
+                if ends && state.ready.is_empty() {
                     state.workers -= 1;
                     drop(state);
                     return self.changed.notify_all();
@@ -155,25 +178,12 @@ impl Workers {
                 state.workers -= 1;
                 return;
             };
+            let now = core.clock.now();
+            let Some((id, job)) = state.begin(stream, lane, now) else { continue };
             let driver = state.driver.clone();
-            let id = state.next_call;
-            let Some(job) = state.lanes.get_mut(&lane).and_then(|found| {
-                let job = found.queue.pop_front()?;
-                found.busy = Some(id);
-                Some(job)
-            }) else {
-                continue;
-            };
-            state.next_call += 1;
-            let deadline = match job.deadline {
-                JobDeadline::At(at) => at,
-                JobDeadline::AfterBegin(span) => core.clock.now().saturating_add(span),
-            };
-            state.running.insert(id, Running { lane, deadline, written_off: false });
             drop(state);
             // The monitor plans with the new deadline.
             core.waker.wake();
-            drop(core);
 
             if let Some(driver) = driver {
                 carry_out(&*driver, &job.call);
@@ -181,32 +191,26 @@ impl Workers {
             drop(job);
 
             state = self.state.lock();
-            let written_off = state.running.remove(&id).is_some_and(|call| call.written_off);
+            let written_off = state.end(stream, lane, id);
+            self.changed.notify_all();
             if written_off {
                 drop(state);
-                if let Some(core) = self.core.upgrade() {
-                    core.stats.stuck_calls.fetch_sub(1, Ordering::Relaxed);
-                }
-                return self.changed.notify_all();
+                core.stats.stuck_calls.fetch_sub(1, Ordering::Relaxed);
+                // There may be room to write another one off.
+                return core.waker.wake();
             }
-            state.free_lane(lane, id);
-            self.changed.notify_all();
         }
     }
 
     /// Waits until no call of the stream is queued or running; false when the time is over.
     pub(crate) fn wait_idle(&self, stream: StreamKey, until: Instant) -> bool {
         let mut state = self.state.lock();
-        loop {
-            let busy = state.lanes.keys().any(|(key, _)| *key == stream)
-                || state.running.values().any(|call| call.lane.0 == stream);
-            if !busy {
-                return true;
-            }
+        while state.streams.contains_key(&stream) {
             if self.changed.wait_until(&mut state, until) {
-                return false;
+                return !state.streams.contains_key(&stream);
             }
         }
+        true
     }
 
     /// Carries out what is queued, then ends the workers. Answers how many calls were still
@@ -215,36 +219,129 @@ impl Workers {
         let mut state = self.state.lock();
         state.closed = true;
         self.engage(&mut state);
-        self.changed.notify_all();
+        self.work.notify_all();
         // Calls that were written off are given this time too.
         while state.workers > 0 || !state.running.is_empty() {
             if self.changed.wait_until(&mut state, until) {
                 break;
             }
         }
-        let queued: usize = state.lanes.values().map(|lane| lane.queue.len()).sum();
-        let left = state.running.len() + queued;
+        let lanes = state.streams.values().flat_map(|stream| &stream.lanes);
+        let left = state.running.len() + lanes.map(|(_, lane)| lane.queue.len()).sum::<usize>();
         state.ready.clear();
-        let lanes = std::mem::take(&mut state.lanes);
+        let streams = std::mem::take(&mut state.streams);
         let driver = state.driver.take();
         drop(state);
-        drop((lanes, driver));
+        drop((streams, driver));
         left
     }
 }
 
 impl State {
+    fn written_off(&self) -> usize {
+        self.running.values().filter(|call| call.written_off).count()
+    }
+
+    /// Takes the next call of a lane, if one may begin.
+    fn begin(&mut self, stream: StreamKey, priority: Priority, now: Nanos) -> Option<(u64, Job)> {
+        let lanes = self.streams.get_mut(&stream)?;
+        let lane = lanes.lane(priority);
+        if lane.busy.is_some() {
+            return None;
+        }
+        let mut job = lane.queue.pop_front();
+        // Whoever asked has given it up: it never begins.
+        while let Some(late) = job.take_if(|job| job.is_over(now)) {
+            late.answer_late();
+            job = lane.queue.pop_front();
+        }
+        let Some(job) = job else {
+            self.tidy(stream);
+            return None;
+        };
+        let id = self.next_call;
+        lane.busy = Some(id);
+        lanes.running += 1;
+        self.next_call += 1;
+        let deadline = match job.deadline {
+            JobDeadline::At(at) => at,
+            JobDeadline::AfterBegin(span) => now.saturating_add(span),
+        };
+        let running = Running { stream, lane: priority, deadline, written_off: false };
+        self.running.insert(id, running);
+        Some((id, job))
+    }
+
+    /// A call has returned; answers whether it had been written off.
+    fn end(&mut self, stream: StreamKey, lane: Priority, id: u64) -> bool {
+        let written_off = self.running.remove(&id).is_some_and(|call| call.written_off);
+        if let Some(lanes) = self.streams.get_mut(&stream) {
+            lanes.running -= 1;
+        }
+        self.free_lane(stream, lane, id);
+        self.tidy(stream);
+        written_off
+    }
+
     /// The call `id` occupies its lane no longer.
-    fn free_lane(&mut self, key: LaneKey, id: u64) {
-        let Some(lane) = self.lanes.get_mut(&key).filter(|lane| lane.busy == Some(id)) else {
+    fn free_lane(&mut self, stream: StreamKey, priority: Priority, id: u64) {
+        let Some(lanes) = self.streams.get_mut(&stream) else { return };
+        let lane = lanes.lane(priority);
+        if lane.busy == Some(id) {
+            lane.busy = None;
+            if !lane.queue.is_empty() {
+                self.ready.push_back((stream, priority));
+            }
+        }
+    }
+
+    /// A stream without calls is forgotten, and what was renumbered with it.
+    fn tidy(&mut self, stream: StreamKey) {
+        let idle = self.streams.get(&stream).is_some_and(|lanes| {
+            lanes.running == 0 && lanes.lanes.iter().all(|(_, lane)| lane.queue.is_empty())
+        });
+        if idle {
+            self.streams.remove(&stream);
+        }
+    }
+}
+
+impl StreamLanes {
+    fn lane(&mut self, priority: Priority) -> &mut Lane {
+        let at = match self.lanes.iter().position(|(known, _)| *known == priority) {
+            Some(at) => at,
+            None => {
+                self.lanes.push((priority, Lane::default()));
+                self.lanes.len() - 1
+            }
+        };
+        &mut self.lanes[at].1
+    }
+
+    /// The lane that calls for an input go to.
+    fn lane_of(&self, priority: Priority) -> Priority {
+        let moved = self.moved.iter().find(|(to, _)| *to == priority);
+        moved.map_or(priority, |(_, lane)| *lane)
+    }
+}
+
+impl Job {
+    fn is_over(&self, now: Nanos) -> bool {
+        matches!(self.deadline, JobDeadline::At(at) if at <= now)
+    }
+
+    /// Its deadline passed before a worker was free.
+    fn answer_late(&self) {
+        let (DriverCall::Start(StartCall { slip, .. }) | DriverCall::Probe(ProbeCall { slip, .. })) =
+            &self.call
+        else {
             return;
         };
-        lane.busy = None;
-        if lane.queue.is_empty() {
-            self.lanes.remove(&key);
-        } else {
-            self.ready.push_back(key);
-        }
+        slip.answer(Answer::Failed("no driver worker was free in time".to_owned()));
+    }
+
+    fn starts(&self, epoch: Epoch) -> bool {
+        matches!(&self.call, DriverCall::Start(call) if call.epoch == epoch)
     }
 }
 
@@ -254,11 +351,27 @@ impl CallRunner for Arc<Workers> {
         if state.driver.is_none() {
             return;
         }
-        let key = (job.stream, job.call.input_priority());
-        let lane = state.lanes.entry(key).or_default();
+        let stream = job.stream;
+        let State { streams, ready, .. } = &mut *state;
+        let lanes = streams.entry(stream).or_default();
+        if let DriverCall::Rebind(call) = &job.call {
+            let lane = lanes.lane_of(call.from_priority);
+            let to = call.input.priority;
+            lanes.moved.retain(|(known, _)| *known != to);
+            lanes.moved.push((to, lane));
+        }
+        let priority = lanes.lane_of(job.call.input_priority());
+        let lane = lanes.lane(priority);
+        if let DriverCall::Stop(call) = &job.call
+            && let Some(at) = lane.queue.iter().position(|queued| queued.starts(call.epoch))
+        {
+            // It never began, and so needs no stop.
+            lane.queue.remove(at);
+            return state.tidy(stream);
+        }
         lane.queue.push_back(job);
         if lane.busy.is_none() && lane.queue.len() == 1 {
-            state.ready.push_back(key);
+            ready.push_back((stream, priority));
         }
         self.engage(&mut state);
     }
@@ -266,7 +379,8 @@ impl CallRunner for Arc<Workers> {
     fn forget(&self, stream: StreamKey) -> Vec<Epoch> {
         let mut never_begun = Vec::new();
         let mut state = self.state.lock();
-        for lane in state.lanes.iter_mut().filter(|((key, _), _)| *key == stream).map(|(_, l)| l) {
+        let Some(lanes) = state.streams.get_mut(&stream) else { return never_begun };
+        for (_, lane) in &mut lanes.lanes {
             lane.queue.retain(|job| match &job.call {
                 DriverCall::Start(call) => {
                     never_begun.push(call.epoch);
@@ -275,15 +389,13 @@ impl CallRunner for Arc<Workers> {
                 DriverCall::Probe(_) | DriverCall::Rebind(_) => false,
                 DriverCall::Stop(_) => true,
             });
+        }
+        for (_, lane) in &mut lanes.lanes {
             lane.queue.retain(|job| {
                 !matches!(&job.call, DriverCall::Stop(call) if never_begun.contains(&call.epoch))
             });
         }
-        state.lanes.retain(|(key, _), lane| {
-            *key != stream || lane.busy.is_some() || !lane.queue.is_empty()
-        });
-        let State { lanes, ready, .. } = &mut *state;
-        ready.retain(|key| lanes.contains_key(key));
+        state.tidy(stream);
         drop(state);
         self.changed.notify_all();
         never_begun
@@ -314,7 +426,7 @@ fn carry_out(driver: &dyn IngestDriver, call: &DriverCall) {
 pub(crate) struct NoDriver;
 
 impl IngestDriver for NoDriver {
-    fn start(&self, _call: &crate::driver::StartCall) -> Answer {
+    fn start(&self, _call: &StartCall) -> Answer {
         let why = "this engine has no ingest driver: give EngineBuilder one, or make the input hot";
         Answer::Failed(why.to_owned())
     }

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use changeover::{
-    Answer, Engine, EngineConfig, Error, IngestDriver, InputConfig, InputsUpdate, Packet, Recorder,
-    StartCall, StopCall, StreamConfig, Verdict,
+    Answer, Engine, EngineConfig, Error, HandEngine, IngestDriver, InputConfig, InputsUpdate,
+    Packet, Recorder, StartCall, StopCall, StreamConfig, Verdict,
 };
 
 /// How long the busy parts last.
@@ -17,6 +17,10 @@ const BUSY: Duration = Duration::from_secs(3);
 /// Far beyond what any of this takes on a loaded machine: over it, it hangs.
 const HANGS: Duration = Duration::from_secs(45);
 const PACKET: Packet = Packet::new(188);
+/// Between two looks at a condition, and between two rounds of an operator: much, but no flood.
+const POLL: Duration = Duration::from_micros(200);
+/// Rounds of switches that take place however slow the machine is.
+const LEAST_ROUNDS: u32 = 8;
 
 /// Runs the test on a thread of its own, so that a deadlock is a failure and not a silence.
 fn bounded(test: impl FnOnce() + Send + 'static) {
@@ -47,7 +51,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < Duration::from_secs(20), "never: {what}");
-        thread::yield_now();
+        thread::sleep(POLL);
     }
 }
 
@@ -158,6 +162,7 @@ fn come_and_go(engine: &Engine, name: &str, stop: &AtomicBool) -> u64 {
             assert!(of.is_none_or(|of| of == round), "an event after the end: {event:?}");
         }
         round += 1;
+        thread::sleep(POLL);
     }
     round
 }
@@ -190,6 +195,7 @@ fn look_and_edit(engine: &Engine, ids: &[String], stop: &AtomicBool) -> u64 {
             last_event = event.id;
         }
         round += 1;
+        thread::sleep(POLL);
     }
     round
 }
@@ -228,9 +234,9 @@ fn cuts_are_clean_and_counts_exact_among_busy_threads() {
             busy.push(scope.spawn(|| come_and_go(engine, "visitor", stop)));
             busy.push(scope.spawn(|| look_and_edit(engine, ids, stop)));
             let until = Instant::now() + BUSY;
-            while Instant::now() < until {
+            while Instant::now() < until || switches < LEAST_ROUNDS {
                 for id in ids {
-                    let target = i32::from(switches % 2 == 0);
+                    let target = i32::from(switches.is_multiple_of(2));
                     let ticket = engine.switch_input(id, target).expect("both inputs are well");
                     ticket.wait(Duration::from_secs(20)).expect("it is accepted");
                     match switches % 7 {
@@ -263,6 +269,34 @@ fn cuts_are_clean_and_counts_exact_among_busy_threads() {
             assert!(cuts > 2, "the switches came to the output");
         }
     });
+}
+
+/// What the busy threads cannot show: each switch waits for a packet of its target, also when the
+/// target has been on the air in the same epoch before. One thread, the hand-driven engine.
+#[test]
+fn every_cut_is_made_by_a_packet_of_its_target() {
+    let engine = HandEngine::new_for_testing(EngineConfig::default());
+    engine.register(two_hot_inputs("s")).expect("a new id");
+    let mut inputs = [0, 1].map(|priority| engine.recorder("s", priority, None).unwrap());
+    let mut cut = 0;
+    for (old, target) in [(1, 0), (0, 1), (1, 0), (0, 1), (1, 0)] {
+        let first = cut == 0;
+        if !first {
+            engine.switch_input("s", target as i32).expect("it delivers");
+            engine.advance(Duration::from_millis(100));
+            let status = engine.runtime_status("s").expect("registered");
+            assert_eq!(
+                status.active_input_priority,
+                Some(old as i32),
+                "to {target}: no packet yet"
+            );
+            assert_eq!(inputs[old].record(PACKET), Verdict::Forward(cut), "it is still on the air");
+        }
+        let Verdict::Forward(next) = inputs[target].record(PACKET) else { panic!("no cut") };
+        assert!(next > cut, "cut {next} after {cut}");
+        assert_eq!(inputs[old].record(PACKET), Verdict::Drop);
+        cut = next;
+    }
 }
 
 /// Two producers that keep taking one hot input from each other, while an operator switches it off

@@ -13,43 +13,24 @@ impl Machine {
         let InputsUpdate { added, removed, mut updated } = update;
         let (replacing, added): (Vec<_>, Vec<_>) =
             added.into_iter().partition(|input| removed.contains(&input.priority));
-        let gone: Vec<Priority> = removed
-            .into_iter()
-            .filter(|priority| !replacing.iter().any(|input| input.priority == *priority))
-            .collect();
+        let replaced: Vec<Priority> = replacing.iter().map(|input| input.priority).collect();
+        let gone: Vec<Priority> =
+            removed.into_iter().filter(|priority| !replaced.contains(priority)).collect();
         updated.extend(replacing);
 
         // The source on the air may live on under another number.
-        let on_air = self.active.and_then(|active| self.index_of(active)).filter(|i| {
-            let (priority, address) = (self.inputs[*i].priority(), &self.inputs[*i].config.address);
-            gone.contains(&priority)
-                || updated.iter().any(|new| new.priority == priority && new.address != *address)
-        });
-        let heir = on_air.and_then(|i| {
-            let old = &self.inputs[i];
-            self.left.is_none().then_some(())?;
-            old.run.as_ref()?;
-            added
-                .iter()
-                .chain(&updated)
-                .filter(|new| new.address == old.config.address && new.hot == old.config.hot)
-                .map(|new| new.priority)
-                .min()
-        });
-        let bequest = heir.and(on_air).and_then(|i| {
-            let from = self.inputs[i].priority();
-            self.inputs[i].run.take().map(|run| (from, run))
-        });
+        let heir = self.find_heir(&gone, &added, &updated, &replaced);
+        let bequest = heir.and_then(|_| self.take_bequest());
 
         for priority in gone {
             self.remove(cx, priority);
         }
         // Neither end of a bequest is brought up by itself: the run goes from one to the other.
-        let bequeathed = bequest.as_ref().and(heir);
-        let from = bequest.as_ref().map(|(from, _)| *from);
+        let passed_on = [bequest.as_ref().and(heir), bequest.as_ref().map(|(from, _)| *from)];
         for config in updated {
-            let passed_on = [from, bequeathed].contains(&Some(config.priority));
-            self.reconfigure(cx, config, !passed_on);
+            let (priority, bring_up) =
+                (config.priority, !passed_on.contains(&Some(config.priority)));
+            self.reconfigure(cx, config, bring_up, replaced.contains(&priority));
         }
         let mut best_added: Option<Priority> = None;
         for config in added {
@@ -68,6 +49,48 @@ impl Machine {
         {
             self.begin(cx, added, Begin::upward(SwitchReason::InputAdded));
         }
+    }
+
+    /// The best of the added and updated inputs that describes the source on the air, where that
+    /// one is leaving, is removed, or gets another address now.
+    fn find_heir(
+        &self,
+        gone: &[Priority],
+        added: &[InputConfig],
+        updated: &[InputConfig],
+        replaced: &[Priority],
+    ) -> Option<Priority> {
+        let old = match &self.leaving {
+            Some(leaving) => &leaving.config,
+            None => {
+                let input = self.active_input().filter(|input| input.run.is_some())?;
+                let (priority, address) = (input.priority(), &input.config.address);
+                let leaves = gone.contains(&priority)
+                    || updated
+                        .iter()
+                        .any(|new| new.priority == priority && new.address != *address);
+                leaves.then_some(&input.config)?
+            }
+        };
+        let usable = |new: &&InputConfig| {
+            let known = self.index_of(new.priority).map(|i| &self.inputs[i]);
+            replaced.contains(&new.priority) || known.is_none_or(|input| input.enabled)
+        };
+        let candidates = added.iter().chain(updated.iter().filter(usable));
+        candidates
+            .filter(|new| new.address == old.address && new.hot == old.hot)
+            .map(|new| new.priority)
+            .min()
+    }
+
+    /// The run on the air, and the number it had.
+    fn take_bequest(&mut self) -> Option<(Priority, super::Run)> {
+        if let Some(leaving) = self.leaving.take() {
+            return Some((leaving.config.priority, leaving.run));
+        }
+        let i = self.active.and_then(|active| self.index_of(active))?;
+        let from = self.inputs[i].priority();
+        self.inputs[i].run.take().map(|run| (from, run))
     }
 
     fn remove(&mut self, cx: &mut Cx<'_>, priority: Priority) {
@@ -93,19 +116,32 @@ impl Machine {
         let input = &mut self.inputs[i];
         if (removed || !input.config.hot) && cx.delivers(input) {
             let config = input.config.clone();
-            self.leaving = input.run.take().map(|run| Leaving { config, run, removed });
+            let run = input.run.take();
+            self.leaving = run.map(|run| Leaving { config, run, removed, stopped: false });
         }
     }
 
     /// A new configuration under an old number. Another address is another source.
-    fn reconfigure(&mut self, cx: &mut Cx<'_>, config: InputConfig, bring_up: bool) {
+    fn reconfigure(
+        &mut self,
+        cx: &mut Cx<'_>,
+        config: InputConfig,
+        bring_up: bool,
+        replacement: bool,
+    ) {
         let Some(i) = self.index_of(config.priority) else { return };
         let old = Arc::clone(&self.inputs[i].config);
+        if replacement {
+            self.drop_override_of(cx, config.priority, "removed");
+        }
+        // A removed input takes its failure with it; one that is fine runs on.
+        let fresh_start = replacement && !self.inputs[i].is_candidate();
         let same_source = old.address == config.address && old.hot == config.hot;
-        if same_source {
+        if same_source && !fresh_start {
             self.inputs[i].config = Arc::new(config);
             return;
         }
+        self.inputs[i].enabled |= replacement;
         self.end_run(cx, i);
         self.inputs[i].reset_health();
         self.inputs[i].wanted_since = None;
@@ -162,10 +198,16 @@ impl Machine {
             input.enabled = true;
             input.proved = false;
             input.steady_since = None;
-            input.probe.due = None;
-            if let Some(run) = input.run.as_mut() {
+            input.probe.cooling_since = None;
+            if self.left.is_some() && self.active == Some(priority) {
+                // It was to be left, and is still the one: nothing happens to it.
+                self.left = None;
+                if let Some(leaving) = self.leaving.take_if(|leaving| !leaving.removed) {
+                    input.run = Some(leaving.run);
+                }
+            } else if let Some(run) = input.run.as_mut() {
                 // A hot input that went on all the while: its clocks start anew.
-                (run.since, run.last) = (cx.now, None);
+                (run.since, run.reconnects, run.last) = (cx.now, false, None);
             }
             if input.failure.take().is_some() {
                 cx.emit(EventKind::InputRecovered {
@@ -203,9 +245,9 @@ impl Machine {
             }
             // A degraded one that is kept running restarts too, and stays degraded until its
             // packets come.
-            let degraded = input.failure.is_some();
+            let trial = input.failure.is_some() || input.run.as_ref().is_some_and(|run| run.trial);
             self.end_run(cx, i);
-            self.start_run(cx, i, degraded);
+            self.start_run(cx, i, trial);
         }
     }
 }

@@ -8,13 +8,13 @@ impl Machine {
     /// What the packet plane has counted for one epoch.
     pub(super) fn observe(&mut self, cx: &mut Cx<'_>, epoch: Epoch, sample: &Sample) {
         if let Some(leaving) = self.leaving.as_mut().filter(|l| l.run.epoch == epoch) {
-            leaving.run.absorb(cx.now, sample);
+            leaving.run.absorb(sample);
             return;
         }
         let Some(i) = self.index_of_epoch(epoch) else { return };
         let input = &mut self.inputs[i];
         let Some(run) = input.run.as_mut() else { return };
-        if !run.absorb(cx.now, sample) {
+        if !run.absorb(sample) {
             return;
         }
         let accepted_by_packet = !std::mem::replace(&mut run.accepted, true);
@@ -22,7 +22,7 @@ impl Machine {
         input.wanted_since = None;
         // Whatever a probe in flight finds, this is the better proof.
         input.probe.in_flight = None;
-        input.probe.due = None;
+        input.probe.cooling_since = None;
         let priority = input.priority();
         if accepted_by_packet {
             cx.emit(EventKind::InputStarted { input_priority: priority, epoch });
@@ -42,7 +42,7 @@ impl Machine {
             input.errors.clear();
         }
         if input.failure.take().is_some() {
-            input.probe.due = None;
+            input.probe.cooling_since = None;
             cx.emit(EventKind::InputRecovered { input_priority: input.priority(), evidence });
         }
     }
@@ -105,11 +105,11 @@ impl Machine {
         let priority = input.priority();
         input.errors.push_front((cx.now, why.clone()));
         input.errors.truncate(cx.policy.error_history);
-        input.last_failure = Some((cx.now, why.clone()));
+        input.last_failure = Some((cx.now, why.clone(), cause));
         input.proved = false;
         input.steady_since = None;
         input.wanted_since = None;
-        input.probe.due = Some(cx.now.saturating_add(cx.policy.probe_cooldown_ns));
+        input.probe.cooling_since = Some(cx.now);
         let run = input.run.as_ref();
         let silent_after = run.and_then(|run| run.stamp).filter(|_| cause == SwitchReason::Timeout);
         let message = why.clone();
@@ -163,6 +163,9 @@ impl Machine {
         let input = &self.inputs[i];
         if input.is_candidate() {
             self.degrade(cx, i, SwitchReason::Error, message);
+        } else if input.run.as_ref().is_some_and(|run| run.trial) {
+            // The probe that this start stood for has failed.
+            self.degrade(cx, i, SwitchReason::Error, message);
         } else {
             // Known to be degraded or stopped, so nothing is recorded; but its activation is
             // over, and leaving it open would keep the input from ever being probed.
@@ -179,6 +182,8 @@ impl Machine {
     ) {
         if let Some(leaving) = self.leaving.as_mut().filter(|l| l.run.epoch == epoch) {
             leaving.run.accepted = true;
+            // Nothing runs after a failed start, so there is nothing to stop.
+            leaving.stopped |= outcome.is_err();
             if outcome.is_err() {
                 self.end_leaving(cx);
             }

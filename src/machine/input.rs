@@ -23,7 +23,7 @@ pub(crate) struct Input {
     pub(crate) probe: Probe,
     /// Uncleared errors, newest first.
     pub(crate) errors: VecDeque<(Nanos, String)>,
-    pub(crate) last_failure: Option<(Nanos, String)>,
+    pub(crate) last_failure: Option<(Nanos, String, SwitchReason)>,
     /// The latest packet's stamp since the last edit, of whatever epoch.
     pub(crate) last_stamp: Option<Nanos>,
     /// Counted in runs that are over.
@@ -45,19 +45,20 @@ pub(crate) struct Run {
     pub(crate) epoch: Epoch,
     /// The connect timeout counts from here.
     pub(crate) since: Nanos,
+    /// A reconnect: the previous run's last packet came at `since`, and its silence goes on.
+    pub(crate) reconnects: bool,
     /// The driver has accepted the start (hot: always).
     pub(crate) accepted: bool,
     /// Started to see whether it delivers, not (yet) for the stream.
     pub(crate) trial: bool,
     /// Hot: a recorder is open.
     pub(crate) open: bool,
-    /// The packet plane has put it on the air by its own packet.
+    /// Armed, and its own packet has put it on the air.
     pub(crate) cut: bool,
     /// The latest moment at which the last packet can have come; silence counts from here.
     pub(crate) last: Option<Nanos>,
     /// The last packet's stamp.
     pub(crate) stamp: Option<Nanos>,
-    pub(crate) looked_at: Nanos,
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
 }
@@ -77,8 +78,8 @@ pub(crate) struct Sample {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Probe {
-    /// No probe before this; `None` = at once, where one is wanted.
-    pub(crate) due: Option<Nanos>,
+    /// The probe cooldown counts from here; `None` = at once, where one is wanted.
+    pub(crate) cooling_since: Option<Nanos>,
     /// The ticket and deadline of the probe whose result counts.
     pub(crate) in_flight: Option<(u64, Nanos)>,
     /// A call that has not come back, whether or not its result counts.
@@ -87,37 +88,35 @@ pub(crate) struct Probe {
 }
 
 impl Run {
-    pub(crate) fn new(epoch: Epoch, since: Nanos, now: Nanos) -> Self {
+    pub(crate) fn new(epoch: Epoch, since: Nanos) -> Self {
         Self {
             epoch,
             since,
+            reconnects: false,
             accepted: false,
             trial: false,
             open: false,
             cut: false,
             last: None,
             stamp: None,
-            looked_at: now,
             packets: 0,
             bytes: 0,
         }
     }
 
     /// Takes a sample over; answers whether a packet has come since the last one.
-    pub(crate) fn absorb(&mut self, now: Nanos, sample: &Sample) -> bool {
-        self.cut |= sample.cut;
+    ///
+    /// The times are taken whether or not the count has moved: what a stamp settles to may only
+    /// be known at a later look, and a sample may be taken between a producer's two stores.
+    pub(crate) fn absorb(&mut self, sample: &Sample) -> bool {
+        self.cut = sample.cut;
         self.bytes = sample.bytes;
         let moved = sample.packets > self.packets;
-        if moved {
-            // A count that moved under an unmoved stamp is a sample taken between the two
-            // stores: that packet came after the previous look.
-            let torn = self.stamp == Some(sample.stamp);
-            let floor = if torn { self.looked_at.max(sample.settled) } else { sample.settled };
-            self.last = Some(self.last.map_or(floor, |last| last.max(floor)));
-            self.stamp = Some(sample.stamp);
-            self.packets = sample.packets;
+        self.packets = sample.packets;
+        if sample.packets > 0 {
+            self.last = self.last.max(Some(sample.settled));
+            self.stamp = self.stamp.max(Some(sample.stamp));
         }
-        self.looked_at = now;
         moved
     }
 }
@@ -219,9 +218,16 @@ impl Cx<'_> {
     pub(crate) fn silence_deadline(&self, config: &InputConfig, run: &Run) -> (Nanos, Nanos) {
         let (from, span) = match run.last {
             Some(last) => (last, self.packet_timeout(config)),
+            None if run.reconnects => (run.since, self.packet_timeout(config)),
             None => (run.since, self.connect_timeout(config)),
         };
         (self.stall.extend(from.saturating_add(span), span), span)
+    }
+
+    /// When the next probe may be made.
+    pub(crate) fn probe_due(&self, probe: &Probe) -> Nanos {
+        let cooldown = self.policy.probe_cooldown_ns;
+        probe.cooling_since.map_or(0, |since| since.saturating_add(cooldown))
     }
 
     /// A packet of the current epoch less than T ago.

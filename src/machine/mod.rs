@@ -207,6 +207,8 @@ struct Leaving {
     run: Run,
     /// Its input is gone; else it was switched off.
     removed: bool,
+    /// The driver runs nothing for it.
+    stopped: bool,
 }
 
 /// A switch that is decided and not effective yet.
@@ -221,7 +223,7 @@ struct Pending {
     /// The active one was lost when this was decided.
     forced: bool,
     /// To be answered at acceptance.
-    ticket: Option<u64>,
+    tickets: Vec<u64>,
     override_set: bool,
 }
 
@@ -296,6 +298,10 @@ impl Machine {
         for (epoch, sample) in samples {
             self.observe(cx, *epoch, sample);
         }
+        // A cut that the target's own packet has made stands, whatever the event says next.
+        if samples.iter().any(|(_, sample)| sample.cut) {
+            self.progress(cx);
+        }
         match event {
             Event::Look => {}
             Event::Opened { priority, epoch, by_id } => self.on_opened(cx, priority, epoch, by_id),
@@ -318,6 +324,10 @@ impl Machine {
             Event::Enable { priority, enabled } => self.on_enable(cx, priority, enabled),
             Event::Update(update) => self.on_update(cx, update),
             Event::Buffer(buffer) => self.on_buffer(cx, buffer),
+        }
+        self.switches.truncate(cx.policy.switch_history);
+        for input in &mut self.inputs {
+            input.errors.truncate(cx.policy.error_history);
         }
         // What one pass brings about can make the next thing due at this very moment (a failed
         // probe with no cooldown, an exhausted stream whose trial is due): pass until quiet.
@@ -373,18 +383,30 @@ impl Machine {
         self.pending.is_none() && self.left.is_none() && chosen == Some(priority)
     }
 
+    /// How many packets of an epoch are known; `None` for an epoch that is over.
+    pub(crate) fn known_packets(&self, epoch: Epoch) -> Option<u64> {
+        let i = self.index_of_epoch(epoch)?;
+        self.inputs[i].run.as_ref().map(|run| run.packets)
+    }
+
     /// The epochs whose next packet matters at once.
     pub(crate) fn watched(&self, now: Nanos, policy: &Policy, stall: Stall, out: &mut Vec<Epoch>) {
         let mut nothing = Vec::new();
         let cx = self.cx(now, policy, stall, &mut nothing);
-        for input in &self.inputs {
+        // Degraded, but nothing is known to be better: whoever delivers first gets the stream.
+        let open_choice = !self.active_is_eligible() && self.pending.is_none();
+        for input in self.inputs.iter().filter(|input| input.enabled) {
             let Some(run) = &input.run else { continue };
-            let awaited = input.failure.is_some()
+            let next_packet_is_ripe = || {
+                self.better_inputs().iter().any(|better| better.priority() == input.priority())
+                    && self.readiness(&cx, input) == select::Readiness::NextPacket
+            };
+            if open_choice
+                || input.failure.is_some()
                 || run.last.is_none()
                 || self.pending.as_ref().is_some_and(|p| p.target == input.priority())
-                || self.readiness(&cx, input) == select::Readiness::NextPacket
-                    && self.better_inputs().iter().any(|b| b.priority() == input.priority());
-            if awaited {
+                || next_packet_is_ripe()
+            {
                 out.push(run.epoch);
             }
         }
@@ -407,16 +429,20 @@ impl Machine {
         }
         // A reconnect does not buy time: silence, and the wait for a first packet, go on.
         let healthy = input.failure.is_none() && input.enabled;
-        let since = match &input.run {
-            Some(run) if healthy => run.last.unwrap_or(run.since),
-            _ => input.wanted_since.filter(|_| healthy).unwrap_or(cx.now),
+        let (since, reconnects) = match &input.run {
+            Some(run) if healthy => match run.last {
+                Some(last) => (last, true),
+                None => (run.since, run.reconnects),
+            },
+            _ => (input.wanted_since.filter(|_| healthy).unwrap_or(cx.now), false),
         };
         if let Some(old) = input.take_run() {
             cx.act(Action::Close { epoch: old.epoch });
         }
         input.wanted_since = None;
         input.steady_since = None;
-        input.run = Some(Run { accepted: true, open: !by_id, ..Run::new(epoch, since, cx.now) });
+        input.run =
+            Some(Run { accepted: true, open: !by_id, reconnects, ..Run::new(epoch, since) });
         cx.emit(EventKind::InputStarted { input_priority: priority, epoch });
     }
 

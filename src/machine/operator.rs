@@ -18,9 +18,11 @@ impl Machine {
             self.supersede_pending(cx, "the operator chose to stay");
             cx.act(Action::Ticket { ticket, outcome: Ok(()) });
             self.set_override(cx, priority);
-        } else if self.override_ == Some(priority) && self.manual_target() == Some(priority) {
-            // On its way already: no restart.
-            cx.act(Action::Ticket { ticket, outcome: Ok(()) });
+        } else if self.manual_target() == Some(priority) {
+            // On its way already: no restart. It is answered as the first one is.
+            if let Some(pending) = self.pending.as_mut() {
+                pending.tickets.push(ticket);
+            }
         } else {
             self.begin(cx, priority, Begin::manual(ticket));
         }

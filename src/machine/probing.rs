@@ -13,7 +13,7 @@ impl Machine {
             {
                 self.probe_failed(cx, i);
             }
-            if !self.probe_wanted(i) || self.inputs[i].probe.due.is_some_and(|at| cx.now < at) {
+            if !self.probe_wanted(i) || cx.now < cx.probe_due(&self.inputs[i].probe) {
                 continue;
             }
             let input = &self.inputs[i];
@@ -57,7 +57,8 @@ impl Machine {
     /// A start in a probe's place: whenever the stream is exhausted; otherwise only as a
     /// failback in the making, where no probe exists.
     pub(super) fn trial_is_worth_it(&self, input: &Input) -> bool {
-        if self.exhausted && !self.active_is_eligible() {
+        let settled = self.active_is_eligible() && self.active_input().is_some_and(|a| a.proved);
+        if self.exhausted && !settled {
             return true;
         }
         let upward =
@@ -68,7 +69,7 @@ impl Machine {
     fn probe_failed(&mut self, cx: &mut Cx<'_>, i: usize) {
         let probe = &mut self.inputs[i].probe;
         probe.in_flight = None;
-        probe.due = Some(cx.now.saturating_add(cx.policy.probe_cooldown_ns));
+        probe.cooling_since = Some(cx.now);
     }
 
     /// A probe has come back. Its result counts only if it is the one in flight: the input was
@@ -93,7 +94,7 @@ impl Machine {
         match outcome {
             ProbeOutcome::Good => self.prove(cx, i, cx.now, "probe"),
             ProbeOutcome::Bad => self.probe_failed(cx, i),
-            // `due` stays: a start may follow at once.
+            // The cooldown is over, and stays so: a start may follow at once.
             ProbeOutcome::Unsupported => probe.unsupported = true,
         }
     }
@@ -107,7 +108,7 @@ impl Machine {
         if !self.probe_wanted(i) {
             return None;
         }
-        let due = input.probe.due.unwrap_or(cx.now);
+        let due = cx.probe_due(&input.probe);
         if input.can_probe() {
             Some(due)
         } else if input.only_start_proves() && self.trial_is_worth_it(input) {

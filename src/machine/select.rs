@@ -47,6 +47,16 @@ impl Machine {
         cx.delivers(input) && (after.is_none() || stamp > after)
     }
 
+    /// It has been silent for longer than the one that is left because of its silence.
+    fn known_to_be_worse(&self, input: &Input) -> bool {
+        let left = self.active_input().filter(|active| active.priority() != input.priority());
+        let after = left.and_then(|left| left.failure.as_ref()?.silent_after);
+        match (after, input.run.as_ref().and_then(|run| run.stamp)) {
+            (Some(after), Some(stamp)) => stamp < after,
+            _ => false,
+        }
+    }
+
     /// The best input for a move that failure forces: the override, then one that delivers, then
     /// (when everything was lost) one that is proved, then the lowest number.
     pub(super) fn best_forced(&self, cx: &Cx<'_>) -> Option<Priority> {
@@ -61,6 +71,7 @@ impl Machine {
             && !self.exhausted
             && self.inputs.iter().all(|input| input.failure.is_none());
         candidates()
+            .filter(|input| !self.known_to_be_worse(input))
             .min_by_key(|input| {
                 let silent = !beginning && !self.known_to_deliver(cx, input);
                 (silent, self.exhausted && silent && !input.proved, input.priority())

@@ -1,7 +1,7 @@
 //! Deciding a switch, bringing it about, and what follows from it: exhausted and restored.
 
 use super::select::Readiness;
-use super::{Action, Cx, Machine, Pending, Run, Switch};
+use super::{Action, Cx, Input, Machine, Pending, Run, Switch};
 use crate::events::EventKind;
 use crate::types::{Priority, SwitchReason};
 
@@ -59,7 +59,9 @@ impl Machine {
                 Readiness::Ready => ("failback_cooldown", cooldown_end),
                 Readiness::Until(until) if until > cooldown_end => ("failback_stable", until),
                 Readiness::Until(_) => ("failback_cooldown", cooldown_end),
-                Readiness::NextPacket | Readiness::Unproved => continue,
+                // Its next packet will do; still the same refusal.
+                Readiness::NextPacket => ("failback_stable", cx.now),
+                Readiness::Unproved => continue,
             };
             refused.get_or_insert((input.priority(), remaining.0, remaining.1));
         }
@@ -116,9 +118,9 @@ impl Machine {
             reason,
             detail,
             upward: how.upward,
-            manual: how.ticket.is_some(),
+            manual: how.reason == Some(SwitchReason::Manual),
             forced: !self.active_is_eligible(),
-            ticket: how.ticket,
+            tickets: how.ticket.into_iter().collect(),
             override_set: false,
         });
         let input = &mut self.inputs[i];
@@ -145,13 +147,13 @@ impl Machine {
         match (&active.failure, &active.last_failure) {
             (Some(failure), _) => (failure.cause, failure.message.clone()),
             // Proved again meanwhile, but its activation had ended with that failure.
-            (None, Some((_, why))) => (SwitchReason::Error, why.clone()),
+            (None, Some((_, why, cause))) => (*cause, why.clone()),
             (None, None) => (SwitchReason::Error, String::new()),
         }
     }
 
     /// Carries the pending switch as far as it can go now.
-    fn progress(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn progress(&mut self, cx: &mut Cx<'_>) {
         let Some(pending) = &self.pending else { return };
         let Some(i) = self.index_of(pending.target) else { return };
         let input = &self.inputs[i];
@@ -167,13 +169,13 @@ impl Machine {
 
     /// The start was accepted: the operator's override is in force.
     fn accept_ticket(&mut self, cx: &mut Cx<'_>) {
-        let Some(pending) = self.pending.as_mut() else { return };
-        if let Some(ticket) = pending.ticket.take() {
-            let target = pending.target;
-            pending.override_set = true;
+        let Some(pending) = self.pending.as_mut().filter(|pending| pending.manual) else { return };
+        let target = pending.target;
+        pending.override_set = true;
+        for ticket in std::mem::take(&mut pending.tickets) {
             cx.act(Action::Ticket { ticket, outcome: Ok(()) });
-            self.set_override(cx, target);
         }
+        self.set_override(cx, target);
     }
 
     pub(super) fn set_override(&mut self, cx: &mut Cx<'_>, target: Priority) {
@@ -248,7 +250,7 @@ impl Machine {
 
     fn abort_pending(&mut self, cx: &mut Cx<'_>, message: &str, override_gone: &'static str) {
         let Some(pending) = self.pending.take() else { return };
-        if let Some(ticket) = pending.ticket {
+        for ticket in pending.tickets {
             cx.act(Action::Ticket { ticket, outcome: Err(message.to_owned()) });
         }
         if let Some(input) = self.index_of(pending.target).map(|i| &mut self.inputs[i])
@@ -282,6 +284,11 @@ impl Machine {
     /// No candidate: exhausted, unless the operator has stopped every input, or there never was
     /// one.
     fn nothing_left(&mut self, cx: &mut Cx<'_>) {
+        if self.inputs.iter().any(Input::is_candidate) {
+            // Nobody who is known to be better off than the one on the air: it stays, until one
+            // of them delivers.
+            return;
+        }
         let lost_the_last = self.inputs.is_empty() && self.active.is_some();
         let a_failed_one = self.inputs.iter().any(|input| input.enabled && input.failure.is_some());
         self.end_leaving(cx);
@@ -338,7 +345,7 @@ impl Machine {
         let deadline = cx.now.saturating_add(cx.connect_timeout(&input.config));
         // What a probe in flight finds says nothing about this start.
         input.probe.in_flight = None;
-        input.run = Some(Run { trial, ..Run::new(epoch, cx.now, cx.now) });
+        input.run = Some(Run { trial, ..Run::new(epoch, cx.now) });
         let input = input.config.clone();
         cx.act(Action::Start { input, epoch, buffer, deadline });
     }
@@ -357,7 +364,7 @@ impl Machine {
         let Some(leaving) = self.leaving.take() else { return };
         let (priority, epoch) = (leaving.config.priority, leaving.run.epoch);
         cx.act(Action::Close { epoch });
-        if !leaving.config.hot {
+        if !leaving.config.hot && !leaving.stopped {
             cx.act(Action::Stop { priority, epoch });
         }
         if let Some(i) = self.index_of(priority).filter(|_| !leaving.removed) {

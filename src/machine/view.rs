@@ -136,7 +136,10 @@ impl Machine {
             packet_loss: 0.0,
             status: self.input_status(cx, input),
             errors: input.errors.iter().map(entry).collect(),
-            last_failure: input.last_failure.as_ref().map(entry),
+            last_failure: input
+                .last_failure
+                .as_ref()
+                .map(|(at, message, _)| ErrorEntry { message: message.clone(), at: wall(*at) }),
             hot: input.config.hot,
             running: is_running(input),
             proved: input.proved,
@@ -180,9 +183,9 @@ impl Machine {
         self.exhausted
     }
 
-    /// The ticket of a switch that is not decided yet.
-    pub(crate) fn open_ticket(&self) -> Option<u64> {
-        self.pending.as_ref().and_then(|pending| pending.ticket)
+    /// The tickets of a switch that is not decided yet.
+    pub(crate) fn open_tickets(&self) -> impl Iterator<Item = u64> {
+        self.pending.iter().flat_map(|pending| pending.tickets.iter().copied())
     }
 
     /// Every activation that the driver knows of and has not been told to stop, and every open
