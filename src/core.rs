@@ -55,6 +55,7 @@ pub(crate) enum Msg {
     Gone {
         ticking: usize,
         watches: usize,
+        timer: bool,
     },
 }
 

@@ -105,7 +105,7 @@ impl Life {
         let Some(stream) = core.leave(id) else {
             return Err(if core.is_closed() { Error::ShutDown } else { unknown_stream(id) });
         };
-        let (ticking, watches) = {
+        let gone = {
             let mut inner = stream.inner.lock();
             stream.set_gone();
             core.notifier.forget(stream.key);
@@ -124,9 +124,13 @@ impl Life {
             }
             // The shell may live on in a recorder: nothing heavy stays in it.
             inner.machine = Machine::new(StreamConfig::default());
-            (std::mem::take(&mut inner.ticking), std::mem::take(&mut inner.watched).len())
+            Msg::Gone {
+                ticking: std::mem::take(&mut inner.ticking),
+                watches: std::mem::take(&mut inner.watched).len(),
+                timer: inner.timer_at.take().is_some(),
+            }
         };
-        core.post(Msg::Gone { ticking, watches });
+        core.post(gone);
         Ok(stream.key)
     }
 

@@ -25,7 +25,7 @@ const STALL_MIN_NS: Nanos = 20_000_000;
 /// Looks at one stream in a row, where packets keep coming between sample and watch bit.
 const LOOKS: usize = 3;
 /// Void entries in the queue of deadlines beyond which it is tidied.
-const TIDY_AT: usize = 4096;
+const TIDY_AT: usize = 64;
 
 /// Messages heard before the time is published again.
 const MESSAGES_A_TURN: usize = 1024;
@@ -37,8 +37,9 @@ pub(crate) struct Monitor {
     deadlines: Deadlines,
     /// Cells whose next packet matters, with what they had counted.
     watch: Vec<Watch>,
-    /// How many of them are void.
+    /// How many of them are void, and of the deadlines.
     void_watches: usize,
+    void_timers: usize,
     /// Inputs that keep the clock ticking, over all streams.
     ticking: usize,
     /// Batches of cells that wait until no look-up can be reading them.
@@ -75,6 +76,7 @@ impl Monitor {
             deadlines: Deadlines::new(),
             watch: Vec::new(),
             void_watches: 0,
+            void_timers: 0,
             ticking: 0,
             in_grace: Arc::new(AtomicU64::new(0)),
             next_scan: 0,
@@ -159,9 +161,10 @@ impl Monitor {
                 let core = Arc::clone(&self.core);
                 core.for_each_stream(|stream| self.process(stream, Event::Look));
             }
-            Msg::Gone { ticking, watches } => {
+            Msg::Gone { ticking, watches, timer } => {
                 self.ticking -= ticking;
                 self.void_watches += watches;
+                self.void_timers += usize::from(timer);
             }
         }
     }
@@ -211,14 +214,18 @@ impl Monitor {
         let mut due = std::mem::take(&mut self.due);
         self.deadlines.take_due(self.now, &mut due);
         for entry in due.drain(..) {
-            let Some(stream) = self.core.by_key(entry.stream) else { continue };
-            {
+            let valid = self.core.by_key(entry.stream).filter(|stream| {
                 let mut inner = stream.inner.lock();
-                if inner.timer_seq != entry.seq {
-                    continue;
+                let valid = inner.timer_seq == entry.seq;
+                if valid {
+                    inner.timer_at = None;
                 }
-                inner.timer_at = None;
-            }
+                valid
+            });
+            let Some(stream) = valid else {
+                self.void_timers = self.void_timers.saturating_sub(1);
+                continue;
+            };
             self.core.stats.looked(self.now.saturating_sub(entry.at));
             self.process(&stream, Event::Look);
         }
@@ -316,6 +323,10 @@ impl Monitor {
                 Action::Rebind { from, input, epoch } => {
                     let by_id = inner.declared(input.priority).map(|declared| declared.by_id);
                     inner.plane.rebind(&core.cells, epoch, input.priority, by_id);
+                    if let Some(cell) = inner.renew_by_id(&core.cells, stream.key, from) {
+                        core.routes.replace(&stream.id, stream.key, inner.route());
+                        core.cells.release(cell);
+                    }
                     if !input.hot {
                         let stream_id = Arc::clone(&stream.id);
                         let call =
@@ -395,6 +406,7 @@ impl Monitor {
         let next = inner.machine.next_deadline(self.now, &policy, stall);
         let Some(next) = next.filter(|next| *next < FOREVER_NS) else { return };
         if inner.timer_at.is_none_or(|at| next < at) {
+            self.void_timers += usize::from(inner.timer_at.is_some());
             inner.timer_seq = inner.timer_seq.wrapping_add(1);
             inner.timer_at = Some(next);
             let (seq, stream) = (inner.timer_seq, stream.key);
@@ -423,13 +435,14 @@ impl Monitor {
         if self.in_grace.load(Ordering::Relaxed) > 0 {
             self.core.routes.collect();
         }
-        let streams = self.core.stream_count();
-        if self.deadlines.len() > TIDY_AT.max(2 * streams) {
+        // A void entry would wake the monitor for nothing.
+        if self.void_timers > TIDY_AT.max(self.deadlines.len() / 2) {
             let core = Arc::clone(&self.core);
             self.deadlines.retain(|entry| {
                 core.by_key(entry.stream)
                     .is_some_and(|stream| stream.inner.lock().timer_seq == entry.seq)
             });
+            self.void_timers = 0;
         }
         if self.void_watches > self.watch.len() / 2 {
             let core = Arc::clone(&self.core);

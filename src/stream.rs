@@ -153,6 +153,25 @@ impl Inner {
         withdrawn
     }
 
+    /// An input's by-id cell has become the home of an epoch that is another input's now: it
+    /// gets a fresh one. Answers the old one, to be released as `withdraw` says.
+    pub(crate) fn renew_by_id(
+        &mut self,
+        cells: &Cells,
+        key: StreamKey,
+        priority: Priority,
+    ) -> Option<CellIndex> {
+        let known = self.declared.iter_mut().find(|known| known.priority == priority)?;
+        if !self.plane.is_home(known.by_id) {
+            return None;
+        }
+        let fresh = cells.acquire(key);
+        cells.get(fresh).home().store(u64::from(fresh), Ordering::Release);
+        handover::open(cells, fresh);
+        known.heard = 0;
+        Some(std::mem::replace(&mut known.by_id, fresh))
+    }
+
     /// Takes an input's declaration back. Its by-id cell, which counts nothing from now on, is
     /// answered: to be released when no route leads to it any more.
     pub(crate) fn withdraw(&mut self, cells: &Cells, priority: Priority) -> Option<CellIndex> {

@@ -182,6 +182,10 @@ impl Machine {
         input.run = Some(run);
         let input = Arc::clone(&input.config);
         cx.act(Action::Rebind { from, input, epoch });
+        if self.override_ == Some(from) {
+            // The operator chose the source, which has this number now.
+            self.set_override(cx, heir);
+        }
         self.active = Some(heir);
         self.left = None;
         self.record_switch(cx, Some(from), heir, SwitchReason::InputRemoved, String::new());
