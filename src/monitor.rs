@@ -28,7 +28,7 @@ const LOOKS: usize = 3;
 const TIDY_AT: usize = 64;
 
 /// Messages heard before the time is published again.
-const MESSAGES_A_TURN: usize = 1024;
+const MESSAGES_A_TURN: usize = 128;
 
 pub(crate) struct Monitor {
     core: Arc<Core>,
@@ -123,7 +123,7 @@ impl Monitor {
         self.policy = core.policy();
         self.runner = core.runner();
 
-        // A flood of commands must not keep the published time from moving.
+        // A flood of commands must not keep what is due from being looked at.
         for _ in 0..MESSAGES_A_TURN {
             let Some(msg) = core.inbox.pop() else { break };
             self.hear(msg);

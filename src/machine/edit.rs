@@ -142,6 +142,12 @@ impl Machine {
             return;
         }
         self.inputs[i].enabled |= replacement;
+        if let Some(leaving) =
+            self.leaving.as_mut().filter(|l| l.config.priority == config.priority)
+        {
+            // What is still on the air is another source than this one from now on.
+            leaving.removed = true;
+        }
         self.end_run(cx, i);
         self.inputs[i].reset_health();
         self.inputs[i].wanted_since = None;
