@@ -14,6 +14,9 @@ use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 use crate::types::{Priority, StreamKey};
 use crate::workers::{Workers, spawn};
 
+/// An idle notifier thread ends within this, also where hung calls have used the time up.
+const NOTIFIER_END: Duration = Duration::from_millis(250);
+
 /// What keeps an engine going.
 pub(crate) struct Life {
     pub(crate) core: Arc<Core>,
@@ -167,7 +170,7 @@ impl Life {
         if let Some(threads) = self.threads.lock().take() {
             // The monitor runs no host code, so it ends.
             let _ = threads.monitor.join();
-            if core.notifier.wait_ended(until.max(deadline_in(Duration::from_millis(10)))) {
+            if core.notifier.wait_ended(until.max(deadline_in(NOTIFIER_END))) {
                 let _ = threads.notifier.join();
             } else {
                 detached_calls += 1;

@@ -29,7 +29,7 @@ const BUCKET_ROUTES: usize = 6;
 const MAX_DEPTH: u32 = 26;
 
 /// The inputs of one stream, ascending by priority: where by-id packets are counted.
-pub(crate) type RouteInputs = Box<[(Priority, CellIndex)]>;
+pub(crate) type RouteInputs = Arc<[(Priority, CellIndex)]>;
 
 pub(crate) struct Routes {
     directory: ArcSwap<Directory>,
@@ -59,7 +59,7 @@ struct Route {
     hash: u64,
     id: Arc<str>,
     stream: StreamKey,
-    inputs: Arc<RouteInputs>,
+    inputs: RouteInputs,
 }
 
 thread_local! {
@@ -139,7 +139,7 @@ impl Routes {
     /// Adds a stream. Answers false, and changes nothing, where the id is taken.
     pub(crate) fn insert(&self, id: &Arc<str>, stream: StreamKey, inputs: RouteInputs) -> bool {
         let hash = self.hasher.hash_one(&**id);
-        let route = Route { hash, id: Arc::clone(id), stream, inputs: Arc::new(inputs) };
+        let route = Route { hash, id: Arc::clone(id), stream, inputs };
         let mut old = self.old.lock();
         let inserted = self.pinned(|guard| {
             loop {
@@ -169,7 +169,7 @@ impl Routes {
     pub(crate) fn replace(&self, id: &str, stream: StreamKey, inputs: RouteInputs) {
         self.edit(id, |routes, at| {
             if routes[at].stream == stream {
-                routes[at].inputs = Arc::new(inputs);
+                routes[at].inputs = inputs;
             }
         });
     }
@@ -296,8 +296,8 @@ mod tests {
         let ids: Vec<Arc<str>> = (0..5_000).map(|i| Arc::from(format!("stream-{i}"))).collect();
         for (i, id) in ids.iter().enumerate() {
             let i = i as u32;
-            assert!(routes.insert(id, key(i), Box::new([(-1, i), (7, 1_000_000 + i)])));
-            assert!(!routes.insert(id, key(9_999), Box::new([])), "taken");
+            assert!(routes.insert(id, key(i), Arc::new([(-1, i), (7, 1_000_000 + i)])));
+            assert!(!routes.insert(id, key(9_999), Arc::new([])), "taken");
         }
         for (i, id) in ids.iter().enumerate() {
             assert_eq!(find(&routes, id, -1), Some(i as u32));
@@ -318,14 +318,14 @@ mod tests {
     fn inputs_are_replaced_for_the_same_stream_only() {
         let routes = Routes::new();
         let id: Arc<str> = Arc::from("s");
-        routes.insert(&id, key(1), Box::new([(0, 1)]));
-        routes.replace(&id, key(1), Box::new([(3, 42)]));
+        routes.insert(&id, key(1), Arc::new([(0, 1)]));
+        routes.replace(&id, key(1), Arc::new([(3, 42)]));
         assert_eq!((find(&routes, &id, 3), find(&routes, &id, 0)), (Some(42), None));
         // Unregistered and registered again meanwhile: a late edit of the old one.
-        routes.replace(&id, key(2), Box::new([(4, 43)]));
+        routes.replace(&id, key(2), Arc::new([(4, 43)]));
         assert_eq!(find(&routes, &id, 4), None);
         routes.remove(&id);
-        routes.replace(&id, key(1), Box::new([(5, 44)]));
+        routes.replace(&id, key(1), Arc::new([(5, 44)]));
         assert_eq!(routes.stream(&id), None);
     }
 
@@ -333,7 +333,7 @@ mod tests {
     fn look_ups_go_on_while_the_table_is_edited() {
         let routes = Routes::new();
         let stays: Arc<str> = Arc::from("stays");
-        routes.insert(&stays, key(0), Box::new([(0, 1)]));
+        routes.insert(&stays, key(0), Arc::new([(0, 1)]));
         let done = crate::sync::AtomicBool::new(false);
         std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
@@ -346,7 +346,7 @@ mod tests {
             });
             for round in 0..20_000_u32 {
                 let id: Arc<str> = Arc::from(format!("x{}", round % 700));
-                if !routes.insert(&id, key(round), Box::new([(0, round)])) {
+                if !routes.insert(&id, key(round), Arc::new([(0, round)])) {
                     routes.remove(&id);
                 }
             }
@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn two_tables_on_one_thread_know_nothing_of_each_other() {
         let (a, b) = (Routes::new(), Routes::new());
-        a.insert(&Arc::from("s"), key(0), Box::new([(0, 1)]));
+        a.insert(&Arc::from("s"), key(0), Arc::new([(0, 1)]));
         assert_eq!((find(&a, "s", 0), find(&b, "s", 0)), (Some(1), None));
         drop(a);
         let c = Routes::new();
