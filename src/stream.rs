@@ -56,6 +56,9 @@ pub(crate) struct Declared {
     pub(crate) own_spans: Vec<Nanos>,
 }
 
+// What a registered stream costs beside its inputs, strings and histories. It may shrink.
+const _: () = assert!(size_of::<Stream>() <= 640);
+
 impl Stream {
     pub(crate) fn new(id: Arc<str>, key: StreamKey, machine: Machine) -> Self {
         let inner = Inner {

@@ -63,6 +63,9 @@ pub(crate) struct Run {
     pub(crate) bytes: u64,
 }
 
+// Two or three of these to a stream.
+const _: () = assert!(size_of::<Input>() <= 384);
+
 /// What the packet plane has counted for one epoch, since its beginning.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sample {
