@@ -142,13 +142,20 @@ const _: () = assert!(Atomic::<Flags>::is_lock_free());
 /// A cell's number in its engine; 0 is no cell.
 pub(crate) type CellIndex = u32;
 
+/// Chunks double from 64 KiB to 4 MiB: making a chunk writes it, and no registration is to pay
+/// for more than that.
 const FIRST_CHUNK: u32 = 1024;
-const CHUNKS: usize = 22;
+const DOUBLINGS: u32 = 6;
+const LARGEST_CHUNK: u32 = FIRST_CHUNK << DOUBLINGS;
+/// The cells in the chunks that are smaller than that.
+const IN_SMALLER: u32 = FIRST_CHUNK * ((1 << DOUBLINGS) - 1);
+/// For 268 million cells.
+const CHUNKS: usize = DOUBLINGS as usize + 4096;
 const END: u32 = u32::MAX;
 
-/// The slab. Chunks double and are never freed or moved while the engine lives.
+/// The slab. Chunks are never freed or moved while the engine lives.
 pub(crate) struct Cells {
-    chunks: [AtomicPtr<Cell>; CHUNKS],
+    chunks: Box<[AtomicPtr<Cell>]>,
     /// Cells whose producer has something to tell: a stack that producers push to and the
     /// monitor takes whole.
     told: AtomicU32,
@@ -172,7 +179,7 @@ struct Entry {
 }
 
 fn chunk_layout(chunk: usize) -> Layout {
-    let cells = (FIRST_CHUNK as usize) << chunk;
+    let cells = (FIRST_CHUNK as usize) << chunk.min(DOUBLINGS as usize);
     // Whole pages, so that no other data shares a page with cells.
     Layout::from_size_align(cells * size_of::<Cell>(), 4096).expect("a chunk's layout is valid")
 }
@@ -180,6 +187,11 @@ fn chunk_layout(chunk: usize) -> Layout {
 /// Which chunk a cell stands in, and where.
 #[inline]
 fn locate(index: CellIndex) -> (usize, usize) {
+    if index >= IN_SMALLER {
+        let beyond = index - IN_SMALLER;
+        let chunk = DOUBLINGS + beyond / LARGEST_CHUNK;
+        return (chunk as usize, (beyond % LARGEST_CHUNK) as usize);
+    }
     let scaled = index / FIRST_CHUNK + 1;
     let chunk = scaled.ilog2();
     (chunk as usize, (index - FIRST_CHUNK * ((1 << chunk) - 1)) as usize)
@@ -190,7 +202,7 @@ impl Cells {
         // Entry 0 is never handed out: index 0 means none.
         let nobody = Entry { owners: 0, stream: StreamKey { slot: 0, generation: 0 } };
         let cells = Self {
-            chunks: [const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNKS],
+            chunks: (0..CHUNKS).map(|_| AtomicPtr::default()).collect(),
             told: AtomicU32::new(END),
             book: Mutex::new(Book {
                 entries: vec![nobody],
@@ -224,9 +236,9 @@ impl Cells {
         // Acquire pairs with the release of `ensure_chunk`: the chunk's zeroes are visible.
         let base = self.chunks[chunk].load(Ordering::Acquire);
         assert!(!base.is_null(), "a cell index that was never handed out");
-        // SAFETY: an installed chunk holds `FIRST_CHUNK << chunk` zeroed cells (a `Cell` is
-        // atomics only, for which zero is valid) and stays until `self` is dropped; `locate`
-        // keeps the offset below that count.
+        // SAFETY: an installed chunk holds the zeroed cells of `chunk_layout` (a `Cell` is atomics
+        // only, for which zero is valid) and stays until `self` is dropped; `locate` keeps the
+        // offset below their count.
         unsafe { &*base.add(offset) }
     }
 
@@ -241,7 +253,8 @@ impl Cells {
         let index = match book.free.pop_front() {
             Some(index) => index,
             None => {
-                let index = u32::try_from(book.entries.len()).expect("fewer than 2^32 cells");
+                let index = u32::try_from(book.entries.len()).unwrap_or(u32::MAX);
+                assert!(locate(index).0 < CHUNKS, "more than 268 million cells in one engine");
                 self.ensure_chunk(locate(index).0);
                 book.entries.push(Entry { owners: 0, stream });
                 index
@@ -383,7 +396,10 @@ mod tests {
         assert_eq!(locate(1024), (1, 0));
         assert_eq!(locate(3071), (1, 2047));
         assert_eq!(locate(3072), (2, 0));
-        assert!(locate(u32::MAX - 1).0 <= CHUNKS);
+        assert_eq!(locate(IN_SMALLER - 1), (5, 32_767));
+        assert_eq!(locate(IN_SMALLER), (6, 0));
+        assert_eq!(locate(IN_SMALLER + LARGEST_CHUNK), (7, 0));
+        assert_eq!(locate(IN_SMALLER + 3 * LARGEST_CHUNK - 1), (8, 65_535));
     }
 
     #[test]
