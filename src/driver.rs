@@ -26,7 +26,9 @@ pub trait IngestDriver: Send + Sync + 'static {
 
     /// Say whether the source would deliver, without bringing it on the air.
     /// [`Answer::Unsupported`], the default, makes the engine take packets as evidence, and a
-    /// start as the probe.
+    /// start as the probe: whenever the stream is exhausted, and otherwise for inputs better than
+    /// the active one. It is remembered until the input's address is edited; a worse standby that
+    /// has failed stays degraded meanwhile, for nothing could prove it without taking the air.
     ///
     /// Deadline: the probe timeout. Called on a worker thread; may block.
     fn probe(&self, call: &ProbeCall) -> Answer {
