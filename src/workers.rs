@@ -340,6 +340,10 @@ impl Job {
         slip.answer(Answer::Failed("no driver worker was free in time".to_owned()));
     }
 
+    fn rebinds(&self, epoch: Epoch) -> bool {
+        matches!(&self.call, DriverCall::Rebind(call) if call.epoch == epoch)
+    }
+
     fn starts(&self, epoch: Epoch) -> bool {
         matches!(&self.call, DriverCall::Start(call) if call.epoch == epoch)
     }
@@ -365,8 +369,9 @@ impl CallRunner for Arc<Workers> {
         if let DriverCall::Stop(call) = &job.call
             && let Some(at) = lane.queue.iter().position(|queued| queued.starts(call.epoch))
         {
-            // It never began, and so needs no stop.
+            // It never began, and so needs no stop; nor is anybody to hear of its renumbering.
             lane.queue.remove(at);
+            lane.queue.retain(|queued| !queued.rebinds(call.epoch));
             return state.tidy(stream);
         }
         lane.queue.push_back(job);

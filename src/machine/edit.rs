@@ -209,12 +209,14 @@ impl Machine {
             input.proved = false;
             input.steady_since = None;
             input.probe.cooling_since = None;
-            if self.left.is_some() && self.active == Some(priority) {
+            let is_left = self.left.is_some() && self.active == Some(priority);
+            if is_left && let Some(leaving) = self.leaving.take_if(|leaving| !leaving.removed) {
                 // It was to be left, and is still the one: nothing happens to it.
+                input.run = Some(leaving.run);
                 self.left = None;
-                if let Some(leaving) = self.leaving.take_if(|leaving| !leaving.removed) {
-                    input.run = Some(leaving.run);
-                }
+            } else if is_left && self.leaving.is_none() && input.run.is_some() {
+                // The same for a hot one.
+                self.left = None;
             } else if let Some(run) = input.run.as_mut() {
                 // A hot input that went on all the while: its clocks start anew.
                 (run.since, run.reconnects, run.last) = (cx.now, false, None);
