@@ -200,6 +200,7 @@ fn an_edit_made_while_it_is_leaving_holds_when_it_is_enabled_again() {
     pump(&engine, Probes::Good);
     assert!(engine.record_packet(S, 0).is_forward());
     engine.set_input_enabled(S, 0, false).unwrap();
+    assert_eq!(pump(&engine, Probes::Good), ["start 1 b"], "a successor is brought up");
     update(&engine, &[], &[], &[cold(0, "new")]);
     engine.set_input_enabled(S, 0, true).unwrap();
     let calls = pump(&engine, Probes::Good);
