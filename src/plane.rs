@@ -147,11 +147,6 @@ impl Plane {
         self.epochs.iter().any(|found| found.home == cell)
     }
 
-    /// Whether an epoch of this input is open.
-    pub(crate) fn is_open(&self, priority: Priority) -> bool {
-        self.epochs.iter().any(|cells| cells.priority == priority)
-    }
-
     /// Takes the home cell for a recorder; `None` where one holds it.
     pub(crate) fn take_home(&mut self, cells: &Cells, epoch: Epoch) -> Option<CellIndex> {
         let found = self.epochs.iter_mut().find(|found| found.epoch == epoch)?;

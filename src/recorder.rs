@@ -146,16 +146,7 @@ impl Recorder {
         // The published word may have slept while nothing ran.
         let stamp = if stamp & PRECISE == 0 { self.core.clock.refresh() } else { stamp };
         self.count(packet, stamp);
-        let cut = matches!(seen.gate(), Gate::Armed | Gate::Cutting);
-        let flags = if cut { handover::cut(cells, self.index) } else { seen };
-        if handover::unwatch(cells, self.index) || cut {
-            tell(&self.core, self.index);
-        }
-        match flags.gate() {
-            Gate::Forward => Verdict::Forward(flags.cut()),
-            // Closed between the two looks: this packet is the epoch's last.
-            _ => Verdict::Drop,
-        }
+        answer_watched(&self.core, self.index, self.index, seen)
     }
 
     /// Reports that the source has failed: the input is degraded at once, and this recorder's
@@ -239,10 +230,20 @@ impl fmt::Debug for Recorder {
     }
 }
 
-/// Puts a cell on the monitor's list, and wakes the monitor if it was empty.
-fn tell(core: &Core, index: CellIndex) {
-    if core.cells.tell(index) {
+/// The verdict of a packet that was counted in `cell` and found the word of `home` watched or
+/// armed: it makes the cut, if one is to be made, and puts the cell on the monitor's list, with
+/// one wake if that was empty.
+fn answer_watched(core: &Core, cell: CellIndex, home: CellIndex, seen: Flags) -> Verdict {
+    let cells = &core.cells;
+    let cut = matches!(seen.gate(), Gate::Armed | Gate::Cutting);
+    let flags = if cut { handover::cut(cells, home) } else { seen };
+    if (handover::unwatch(cells, home) || cut) && cells.tell(cell) {
         core.waker.wake();
+    }
+    match flags.gate() {
+        Gate::Forward => Verdict::Forward(flags.cut()),
+        // Closed between the two looks: this packet is the epoch's last.
+        _ => Verdict::Drop,
     }
 }
 
@@ -281,15 +282,6 @@ fn record_by_id_watched(core: &Core, index: CellIndex, home: CellIndex) -> Verdi
     if seen.gate() == Gate::Stale {
         return Verdict::Stale;
     }
-    let cell = cells.get(index);
-    count_by_id(cell, core.clock.refresh());
-    let cut = matches!(seen.gate(), Gate::Armed | Gate::Cutting);
-    let flags = if cut { handover::cut(cells, home) } else { seen };
-    if handover::unwatch(cells, home) || cut {
-        tell(core, index);
-    }
-    match flags.gate() {
-        Gate::Forward => Verdict::Forward(flags.cut()),
-        _ => Verdict::Drop,
-    }
+    count_by_id(cells.get(index), core.clock.refresh());
+    answer_watched(core, index, home, seen)
 }

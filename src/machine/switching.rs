@@ -30,7 +30,6 @@ impl Machine {
     }
 
     fn decide_voluntary(&mut self, cx: &mut Cx<'_>) {
-        let active = self.active;
         let kept = self.pending.as_ref().filter(|pending| {
             pending.manual
                 || (pending.upward
@@ -67,7 +66,6 @@ impl Machine {
         }
         if let Some(target) = target {
             self.refused = None;
-            debug_assert!(Some(target) != active);
             self.begin(cx, target, Begin::upward(SwitchReason::Failback));
         } else {
             self.note_refused(cx, refused);

@@ -262,7 +262,10 @@ impl Monitor {
         let core = Arc::clone(&self.core);
         for i in 0..inner.declared.len() {
             let declared = &mut inner.declared[i];
-            if !declared.hot || declared.had_recorder || inner.plane.is_open(declared.priority) {
+            if !declared.hot
+                || declared.had_recorder
+                || inner.plane.epoch_of(declared.priority).is_some()
+            {
                 continue;
             }
             let counted = core.cells.get(declared.by_id).packets.load(Ordering::Acquire);
