@@ -11,7 +11,7 @@
 //! # Orderings
 //! | field | writers | readers | guarantee |
 //! |---|---|---|---|
-//! | `packets`, `bytes` | its recorder, relaxed | monitor, relaxed | each exact on its own; a sample may be torn between them |
+//! | `packets`, `bytes`, `frames` .. `gaps` | its recorder, relaxed | monitor, relaxed | each exact on its own; a sample may be torn between them |
 //! | `last` | its recorder, release | monitor, acquire | a monitor that sees this stamp sees the packets counted before it |
 //! | `flags` | control plane and cutting producers, SeqCst CAS | recorder, acquire; all others SeqCst | see [`crate::handover`] |
 //! | `bytes` of a by-id cell ([`Cell::home`]) | control plane, release | by-id calls, acquire | who finds the home finds it opened |
@@ -22,93 +22,10 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::collections::VecDeque;
 use std::mem::{align_of, size_of};
 
-use bytemuck::NoUninit;
-
+use crate::flags::TAG_MASK;
+pub(crate) use crate::flags::{Flags, Gate};
 use crate::sync::{Atomic, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering};
-use crate::types::StreamKey;
-
-/// What a cell's flag word says of its producer's packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
-pub(crate) enum Gate {
-    /// The epoch is over.
-    Stale = 0,
-    /// Count, do not forward.
-    Drop = 1,
-    /// Count and forward.
-    Forward = 2,
-    /// The next packet makes the cut.
-    Armed = 3,
-    /// A cut is being made; whoever finds it completes it.
-    Cutting = 4,
-    /// The word that counts is that of another cell, named in the cut field.
-    Moved = 5,
-}
-
-/// The flag word: gate (3 bits), watch bit, tag (28 bits: names the epoch, engine-wide), cut
-/// number (32 bits).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, NoUninit)]
-#[repr(transparent)]
-pub(crate) struct Flags(u64);
-
-const WATCH: u64 = 1 << 3;
-const TAG_SHIFT: u32 = 4;
-const TAG_MASK: u64 = (1 << 28) - 1;
-const CUT_SHIFT: u32 = 32;
-
-impl Flags {
-    pub(crate) fn new(gate: Gate, watch: bool, tag: u32, cut: u32) -> Self {
-        Self(
-            gate as u64
-                | if watch { WATCH } else { 0 }
-                | (u64::from(tag) & TAG_MASK) << TAG_SHIFT
-                | u64::from(cut) << CUT_SHIFT,
-        )
-    }
-
-    #[inline]
-    pub(crate) fn gate(self) -> Gate {
-        match self.0 & 7 {
-            1 => Gate::Drop,
-            2 => Gate::Forward,
-            3 => Gate::Armed,
-            4 => Gate::Cutting,
-            5 => Gate::Moved,
-            _ => Gate::Stale,
-        }
-    }
-
-    /// Drop or forward, unwatched: nothing to do but to count and to answer.
-    #[inline]
-    pub(crate) fn is_plain(self) -> bool {
-        let low = self.0 & (7 | WATCH);
-        low == Gate::Drop as u64 || low == Gate::Forward as u64
-    }
-
-    #[inline]
-    pub(crate) fn is_watched(self) -> bool {
-        self.0 & WATCH != 0
-    }
-
-    #[inline]
-    pub(crate) fn tag(self) -> u32 {
-        (self.0 >> TAG_SHIFT & TAG_MASK) as u32
-    }
-
-    #[inline]
-    pub(crate) fn cut(self) -> u32 {
-        (self.0 >> CUT_SHIFT) as u32
-    }
-
-    /// The same word with another gate and cut number; watch bit and tag stay.
-    pub(crate) fn with(self, gate: Gate, cut: u32) -> Self {
-        Self::new(gate, self.is_watched(), self.tag(), cut)
-    }
-
-    pub(crate) fn watched(self, watch: bool) -> Self {
-        Self(if watch { self.0 | WATCH } else { self.0 & !WATCH })
-    }
-}
+use crate::types::{Nanos, Packet, StreamKey, Tracks};
 
 /// One producer's line.
 #[repr(C, align(64))]
@@ -122,16 +39,66 @@ pub(crate) struct Cell {
     pub(crate) flags: Atomic<Flags>,
     /// While armed: the cell on the air, index and tag.
     pub(crate) peer: AtomicU64,
-    /// Room for health: keyframes, frames, lost, video and audio packets, as wrapping deltas.
-    _health: [AtomicU32; 5],
+    /// Video frames begun, wrapping; so are the next two.
+    pub(crate) frames: AtomicU32,
+    /// Packets lost.
+    pub(crate) lost: AtomicU32,
+    /// Packets on which a keyframe cut may fall.
+    pub(crate) keyframes: AtomicU32,
+    /// Packets with video (low half) and with audio (high half), wrapping each by itself.
+    pub(crate) tracks: AtomicU32,
+    /// The longest gap between two packets, in units of [`GAP_UNIT_NS`]: of the present block of
+    /// time (low half) and of the block before (high half). Where the learn bit is set.
+    pub(crate) gaps: AtomicU32,
     /// Link in the list of cells that have something to tell the monitor.
     next: AtomicU32,
 }
+
+/// 2^17 ns: 131 us. The longest gap that fits is 8.6 s.
+const GAP_SHIFT: u32 = 17;
+pub(crate) const GAP_UNIT_NS: Nanos = 1 << GAP_SHIFT;
+/// Blocks of 2^30 ns: 1.07 s.
+pub(crate) const GAP_BLOCK_SHIFT: u32 = 30;
 
 impl Cell {
     /// A by-id cell's pointer to the home of the open epoch.
     pub(crate) fn home(&self) -> &AtomicU64 {
         &self.bytes
+    }
+
+    /// Counts what the host said beyond the size. Its only writer calls it: plain loads and
+    /// stores, as for the packets.
+    #[inline]
+    pub(crate) fn count_more(&self, packet: Packet) {
+        let add = |word: &AtomicU32, n: u32| {
+            word.store(word.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+        };
+        add(&self.frames, u32::from(packet.frames));
+        add(&self.lost, u32::from(packet.lost));
+        add(&self.keyframes, u32::from(packet.is_cut_point()));
+        let tracks = self.tracks.load(Ordering::Relaxed);
+        let video = (tracks as u16).wrapping_add(packet.tracks.contains(Tracks::VIDEO).into());
+        let audio =
+            ((tracks >> 16) as u16).wrapping_add(packet.tracks.contains(Tracks::AUDIO).into());
+        self.tracks.store(u32::from(video) | u32::from(audio) << 16, Ordering::Relaxed);
+    }
+
+    /// Notes the gap between two packets, at their times. A gap counts in the block in which it
+    /// ends.
+    #[inline]
+    pub(crate) fn note_gap(&self, before: Nanos, now: Nanos) {
+        if now <= before || before == 0 {
+            return;
+        }
+        let units = (now - before).div_ceil(GAP_UNIT_NS).min(u64::from(u16::MAX)) as u32;
+        let gaps = self.gaps.load(Ordering::Relaxed);
+        let (present, previous) = (gaps & 0xFFFF, gaps & 0xFFFF_0000);
+        let noted = if now >> GAP_BLOCK_SHIFT == before >> GAP_BLOCK_SHIFT {
+            present.max(units) | previous
+        } else {
+            units | present << 16
+        };
+        self.gaps.store(noted, Ordering::Relaxed);
     }
 }
 
@@ -270,6 +237,9 @@ impl Cells {
         for word in [&cell.last, &cell.packets, &cell.bytes, &cell.peer] {
             word.store(0, Ordering::Relaxed);
         }
+        for word in [&cell.frames, &cell.lost, &cell.keyframes, &cell.tracks, &cell.gaps] {
+            word.store(0, Ordering::Relaxed);
+        }
         cell.flags.store(Flags::new(Gate::Stale, false, tag, 0), Ordering::SeqCst);
         index
     }
@@ -378,16 +348,6 @@ mod tests {
     use super::*;
 
     const KEY: StreamKey = StreamKey { slot: 7, generation: 1 };
-
-    #[test]
-    fn the_word_keeps_its_parts_apart() {
-        let flags = Flags::new(Gate::Armed, true, 0x0ABC_DEF1, 0xFFFF_FFFF);
-        assert_eq!((flags.gate(), flags.is_watched()), (Gate::Armed, true));
-        assert_eq!((flags.tag(), flags.cut()), (0x0ABC_DEF1, 0xFFFF_FFFF));
-        let forward = flags.with(Gate::Forward, 3).watched(false);
-        assert_eq!((forward.tag(), forward.cut()), (0x0ABC_DEF1, 3));
-        assert!(forward.is_plain() && !forward.watched(true).is_plain() && !flags.is_plain());
-    }
 
     #[test]
     fn indexes_find_their_chunk() {

@@ -9,7 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::types::{FOREVER_NS, MAX_STREAM_ID_BYTES, Nanos, Priority};
+use crate::rules::{Cut, Failback, HealthConfig};
+use crate::spans::{duration_ms, ms_to_ns, not_negative};
+use crate::sync::Arc;
+use crate::types::{MAX_STREAM_ID_BYTES, Nanos, Priority};
 
 /// Packet timeout: silence of this length is a failure (the seed's default).
 pub const DEFAULT_PACKET_TIMEOUT_MS: i64 = 30_000;
@@ -31,7 +34,7 @@ pub const DEFAULT_SWITCH_HISTORY: usize = 20;
 
 /// The engine's policy. Live: [`Engine::set_config`](crate::Engine::set_config) changes it at
 /// once for every stream.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineConfig {
     /// Silence of a running input after which it is degraded, ms. Default 30,000.
@@ -51,8 +54,18 @@ pub struct EngineConfig {
     pub failback_stable_ms: i64,
     /// Errors kept per input. 0 = default 5.
     pub error_history: usize,
-    /// Switches kept per stream. 0 = default 20.
+    /// Switches kept per stream, and decisions and refusals. 0 = default 20.
     pub switch_history: usize,
+    /// Whether better inputs get the stream back. Default: automatically.
+    pub failback: Failback,
+    /// Where cuts may fall. Default: immediately.
+    pub cut: Cut,
+    /// Decide and report everything, move nothing (but for a stream's first activation).
+    /// Default: off.
+    pub observe: Option<bool>,
+    /// Health rules of every stream and input. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Arc<HealthConfig>>,
 }
 
 impl EngineConfig {
@@ -67,7 +80,9 @@ impl EngineConfig {
         not_negative("probe_timeout_ms", self.probe_timeout_ms)?;
         not_negative("stop_timeout_ms", self.stop_timeout_ms)?;
         not_negative("failback_cooldown_ms", self.failback_cooldown_ms)?;
-        not_negative("failback_stable_ms", self.failback_stable_ms)
+        not_negative("failback_stable_ms", self.failback_stable_ms)?;
+        self.cut.validate()?;
+        self.health.as_ref().map_or(Ok(()), |health| health.validate())
     }
 
     /// The same with every default filled in, in nanoseconds.
@@ -84,12 +99,16 @@ impl EngineConfig {
             failback_stable_ns: ns(self.failback_stable_ms, DEFAULT_FAILBACK_STABLE_MS),
             error_history: count(self.error_history, DEFAULT_ERROR_HISTORY),
             switch_history: count(self.switch_history, DEFAULT_SWITCH_HISTORY),
+            failback: self.failback,
+            cut: self.cut,
+            observe: self.observe == Some(true),
+            health: self.health.clone(),
         }
     }
 }
 
 /// One input of a stream.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct InputConfig {
     /// Unique in the stream, lower is better, negative is legal.
@@ -103,6 +122,9 @@ pub struct InputConfig {
     pub packet_timeout_ms: i64,
     /// This input's connect timeout, ms. 0 = the stream's.
     pub connect_timeout_ms: i64,
+    /// Health rules of its own; what they leave at 0 is the stream's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Arc<HealthConfig>>,
 }
 
 impl InputConfig {
@@ -132,14 +154,22 @@ impl InputConfig {
         self
     }
 
+    /// The same with health rules of its own.
+    #[must_use]
+    pub fn with_health(mut self, health: impl Into<Arc<HealthConfig>>) -> Self {
+        self.health = Some(health.into());
+        self
+    }
+
     fn validate(&self) -> Result<(), Error> {
         not_negative("packet_timeout_ms", self.packet_timeout_ms)?;
-        not_negative("connect_timeout_ms", self.connect_timeout_ms)
+        not_negative("connect_timeout_ms", self.connect_timeout_ms)?;
+        self.health.as_ref().map_or(Ok(()), |health| health.validate())
     }
 }
 
 /// A stream and its inputs.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StreamConfig {
     /// 1..=128 bytes of UTF-8, no control characters.
@@ -150,6 +180,18 @@ pub struct StreamConfig {
     pub packet_timeout_ms: i64,
     /// The stream's connect timeout, ms. 0 = the engine's.
     pub connect_timeout_ms: i64,
+    /// How long a better hot input must have delivered without a gap, and with no health rule
+    /// true, before a failback, ms. 0 = the engine's.
+    pub failback_stable_ms: i64,
+    /// Whether better inputs get the stream back.
+    pub failback: Failback,
+    /// Where its cuts may fall.
+    pub cut: Cut,
+    /// Decide and report everything, move nothing. `None` = as the engine.
+    pub observe: Option<bool>,
+    /// Health rules of its inputs; what they leave at 0 is the engine's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Arc<HealthConfig>>,
     /// The inputs, in any order. An empty list is legal.
     pub inputs: Vec<InputConfig>,
 }
@@ -182,7 +224,28 @@ impl StreamConfig {
         self
     }
 
-    /// Checks id, priorities and durations.
+    /// The same with health rules for its inputs.
+    #[must_use]
+    pub fn with_health(mut self, health: impl Into<Arc<HealthConfig>>) -> Self {
+        self.health = Some(health.into());
+        self
+    }
+
+    /// The same with a cut policy of its own.
+    #[must_use]
+    pub fn with_cut(mut self, cut: Cut) -> Self {
+        self.cut = cut;
+        self
+    }
+
+    /// The same with a failback policy of its own.
+    #[must_use]
+    pub fn with_failback(mut self, failback: Failback) -> Self {
+        self.failback = failback;
+        self
+    }
+
+    /// Checks id, priorities, durations and health rules.
     ///
     /// # Errors
     /// The first thing that is wrong: a bad id, a negative duration, a duplicate priority.
@@ -193,12 +256,15 @@ impl StreamConfig {
         }
         not_negative("packet_timeout_ms", self.packet_timeout_ms)?;
         not_negative("connect_timeout_ms", self.connect_timeout_ms)?;
+        not_negative("failback_stable_ms", self.failback_stable_ms)?;
+        self.cut.validate()?;
+        self.health.as_ref().map_or(Ok(()), |health| health.validate())?;
         validate_inputs(&self.inputs)
     }
 }
 
 /// One atomic change of a stream's inputs.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct InputsUpdate {
     /// New inputs. A priority that is also in `removed` is a replacement.
@@ -210,7 +276,7 @@ pub struct InputsUpdate {
 }
 
 /// The engine's policy with every default filled in, in nanoseconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Policy {
     pub(crate) packet_timeout_ns: Nanos,
     /// 0 = the packet timeout of the input.
@@ -222,20 +288,10 @@ pub(crate) struct Policy {
     pub(crate) failback_stable_ns: Nanos,
     pub(crate) error_history: usize,
     pub(crate) switch_history: usize,
-}
-
-/// Whole milliseconds to nanoseconds, saturating at 2^63-1; a negative one counts as 0.
-pub(crate) fn ms_to_ns(ms: i64) -> Nanos {
-    u64::try_from(ms).unwrap_or(0).saturating_mul(1_000_000).min(FOREVER_NS)
-}
-
-/// A duration as whole milliseconds, rounded up, so that a positive one never becomes 0.
-pub(crate) fn duration_ms(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
-}
-
-fn not_negative(field: &'static str, value_ms: i64) -> Result<(), Error> {
-    if value_ms < 0 { Err(Error::NegativeDuration { field, value_ms }) } else { Ok(()) }
+    pub(crate) failback: Failback,
+    pub(crate) cut: Cut,
+    pub(crate) observe: bool,
+    pub(crate) health: Option<Arc<HealthConfig>>,
 }
 
 pub(crate) fn validate_id(id: &str) -> Result<(), Error> {
@@ -273,6 +329,7 @@ pub(crate) fn first_duplicate(priorities: &mut [Priority]) -> Result<(), Error> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::FOREVER_NS;
 
     #[test]
     fn zero_inherits_negative_refuses_absurd_saturates() {
@@ -296,11 +353,5 @@ mod tests {
         assert!(validate_id(&"x".repeat(129)).is_err());
         assert!(validate_id("a\nb").is_err());
         assert!(validate_id("канал-1").is_ok());
-    }
-
-    #[test]
-    fn a_positive_duration_never_becomes_the_default() {
-        assert_eq!(duration_ms(Duration::from_nanos(1)), 1);
-        assert_eq!(duration_ms(Duration::MAX), i64::MAX);
     }
 }

@@ -17,8 +17,9 @@ use crate::machine::Event;
 use crate::notify::Notifier;
 use crate::publish::Stall;
 use crate::routes::Routes;
+use crate::spans::ms_to_ns;
 use crate::stats::Stats;
-use crate::stream::Stream;
+use crate::stream::{Stream, learned_floor_ms};
 use crate::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, OnceLock, Ordering, Weak};
 use crate::types::{Nanos, StreamKey};
 
@@ -284,7 +285,10 @@ impl Core {
         let policy = &in_force.policy;
         let connect = Some(policy.connect_timeout_ns).filter(|span| *span > 0);
         let own = in_force.spans.keys().next().copied();
-        let shortest = [Some(policy.packet_timeout_ns), connect, own].into_iter().flatten().min();
+        let learned = ms_to_ns(learned_floor_ms(policy.health.as_deref()));
+        let learned = Some(learned).filter(|floor| *floor > 0);
+        let spans = [Some(policy.packet_timeout_ns), connect, own, learned];
+        let shortest = spans.into_iter().flatten().min();
         self.tick_ns.store(tick_for(shortest.unwrap_or(0)), Ordering::Relaxed);
     }
 

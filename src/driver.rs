@@ -41,6 +41,12 @@ pub trait IngestDriver: Send + Sync + 'static {
     fn rebind(&self, call: &RebindCall) {
         let _ = call;
     }
+
+    /// A cut to this input waits for a keyframe: ask its encoder for one, if you can. Also called
+    /// for hot inputs. What comes of it is seen in its packets.
+    fn request_keyframe(&self, call: &KeyframeCall) {
+        let _ = call;
+    }
 }
 
 /// What a driver call answers.
@@ -105,6 +111,18 @@ pub struct RebindCall {
     /// The input that it now belongs to.
     pub input: Arc<InputConfig>,
     /// The activation, which goes on.
+    pub epoch: Epoch,
+}
+
+/// `request_keyframe(stream, input, epoch)`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct KeyframeCall {
+    /// The stream's id.
+    pub stream: Arc<str>,
+    /// The input, as configured.
+    pub input: Arc<InputConfig>,
+    /// Its activation.
     pub epoch: Epoch,
 }
 
@@ -199,6 +217,7 @@ impl fmt::Debug for Slip {
 
 /// One driver call, as data: what the workers carry out, and what the hand-driven engine queues.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum DriverCall {
     /// Bring an input up.
     Start(StartCall),
@@ -208,6 +227,8 @@ pub enum DriverCall {
     Stop(StopCall),
     /// Note a renumbering.
     Rebind(RebindCall),
+    /// Ask for a keyframe.
+    RequestKeyframe(KeyframeCall),
 }
 
 impl DriverCall {
@@ -219,6 +240,7 @@ impl DriverCall {
             Self::Probe(call) => call.input.priority,
             Self::Stop(call) => call.input_priority,
             Self::Rebind(call) => call.input.priority,
+            Self::RequestKeyframe(call) => call.input.priority,
         }
     }
 
@@ -230,6 +252,7 @@ impl DriverCall {
             Self::Probe(call) => &call.stream,
             Self::Stop(call) => &call.stream,
             Self::Rebind(call) => &call.stream,
+            Self::RequestKeyframe(call) => &call.stream,
         }
     }
 }

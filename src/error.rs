@@ -55,6 +55,30 @@ pub enum Error {
         /// Its value in milliseconds.
         value_ms: i64,
     },
+    /// A number is not finite, negative, or too large for what it says.
+    #[error(
+        "{field} is not usable: use 0 for inherited or off, or a finite number (percent: at most 100)"
+    )]
+    BadNumber {
+        /// The field's name.
+        field: &'static str,
+    },
+    /// The name of a condition is not usable.
+    #[error(
+        "the condition's name is not usable ({why}): use 1..=64 bytes of UTF-8 without control characters"
+    )]
+    BadCondition {
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The input has as many conditions raised as it may have.
+    #[error("input {priority} of stream '{stream}' has 16 conditions raised: clear one first")]
+    TooManyConditions {
+        /// The stream's id.
+        stream: String,
+        /// The input's priority.
+        priority: Priority,
+    },
     /// The input has failed and is not eligible.
     #[error(
         "input {priority} of stream '{stream}' is degraded ({why}): wait until it has recovered, or choose another"

@@ -36,7 +36,7 @@ pub struct Event {
 }
 
 /// The kinds of events. Serialised as `kind` and `payload`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", content = "payload")]
 #[non_exhaustive]
 pub enum EventKind {
@@ -47,15 +47,39 @@ pub enum EventKind {
         input_priority: Priority,
         /// The failure's text.
         reason: String,
-        /// Its class: `timeout` or `error`.
+        /// Its class: `timeout` or `error`; `bitrate`, `fps`, `loss`, `track_silence` or
+        /// `condition` where a health rule acts on an input that does not carry the stream.
         cause: SwitchReason,
+    },
+    /// A health rule or a condition acts: the input is impaired. One that carries the stream
+    /// stays active.
+    #[serde(rename = "input.impaired")]
+    InputImpaired {
+        /// The input.
+        input_priority: Priority,
+        /// `bitrate`, `fps`, `loss`, `track_silence` or `condition`.
+        rule: SwitchReason,
+        /// What was measured: kbit/s, frames/s, percent, or ms.
+        value: f64,
+        /// The rule's limit, in the same unit.
+        limit: f64,
+        /// The same for people, with the condition's name.
+        detail: String,
+    },
+    /// A health rule or a condition has been false for its clear time.
+    #[serde(rename = "input.cleared")]
+    InputCleared {
+        /// The input.
+        input_priority: Priority,
+        /// Which.
+        rule: SwitchReason,
     },
     /// A failed input is eligible again.
     #[serde(rename = "input.recovered")]
     InputRecovered {
         /// The input.
         input_priority: Priority,
-        /// The evidence: `packets`, `probe` or `enabled`.
+        /// The evidence: `packets`, `probe`, `health` (its rules are clear) or `enabled`.
         evidence: &'static str,
     },
     /// The driver accepted a start.
@@ -89,15 +113,45 @@ pub enum EventKind {
         #[serde(skip_serializing_if = "String::is_empty")]
         detail: String,
     },
+    /// The target of a decided switch delivers, and its next packet (or keyframe) makes the cut.
+    #[serde(rename = "input.armed")]
+    SwitchArmed {
+        /// The input on the air.
+        from: Option<Priority>,
+        /// The target.
+        to: Priority,
+        /// The cut waits for a keyframe.
+        keyframe: bool,
+        /// For so long, ms; 0 where it does not.
+        max_wait_ms: u64,
+    },
+    /// The first packet of the new input went out.
+    #[serde(rename = "input.first_packet")]
+    FirstPacket {
+        /// The input.
+        input_priority: Priority,
+        /// From the last packet of the old one to this one, us.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stall_us: Option<u64>,
+        /// Where the cut waited for a keyframe: whether it fell on one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        aligned: Option<bool>,
+    },
     /// A move that was wanted is not made now.
     #[serde(rename = "input.refused")]
     SwitchRefused {
-        /// The input that would be better.
-        to: Priority,
-        /// What stands against it: `failback_cooldown` or `failback_stable`.
+        /// The input that it would go to; none where there is no other.
+        to: Option<Priority>,
+        /// Why it was wanted.
+        reason: SwitchReason,
+        /// What stands against it: `failback_cooldown`, `failback_stable`, `failback_never`,
+        /// `override`, `held`, `not_better`, `no_other_input`, `awaiting_keyframe`, `observe`.
         rule: &'static str,
-        /// How long the rule still holds, ms.
+        /// How long the rule still holds, ms; 0 where that is not known.
         remaining_ms: u64,
+        /// The numbers, for people; may be empty.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        detail: String,
     },
     /// A decided switch failed before it was effective; the stream never left the old input.
     #[serde(rename = "input.switch_failed")]
@@ -122,7 +176,25 @@ pub enum EventKind {
     OverrideCleared {
         /// The input it named.
         input_priority: Priority,
-        /// Why: `operator`, `degraded`, `removed`, `disabled`, `exhausted` or `switch_failed`.
+        /// Why: `operator`, `degraded`, `removed`, `disabled`, `exhausted`, `switch_failed` or
+        /// `hold`.
+        why: &'static str,
+    },
+    /// The operator's hold is in force.
+    #[serde(rename = "input.hold_set")]
+    HoldSet {
+        /// The input.
+        input_priority: Priority,
+        /// Its life, ms.
+        ttl_ms: u64,
+    },
+    /// The operator's hold has ended.
+    #[serde(rename = "input.hold_released")]
+    HoldReleased {
+        /// The input it named.
+        input_priority: Priority,
+        /// Why: `expired`, `dead`, `operator`, `override`, `removed`, `disabled`, `exhausted` or
+        /// `switch_failed`.
         why: &'static str,
     },
     /// No usable input is left.

@@ -180,7 +180,7 @@ impl CallRunner for HandQueue {
                 false
             }
             DriverCall::Stop(call) => !never_begun.contains(&call.epoch),
-            DriverCall::Probe(_) | DriverCall::Rebind(_) => false,
+            DriverCall::Probe(_) | DriverCall::Rebind(_) | DriverCall::RequestKeyframe(_) => false,
         });
         never_begun
     }

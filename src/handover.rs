@@ -19,9 +19,11 @@
 //!
 //! | from | by | to |
 //! |---|---|---|
-//! | drop | control plane: [`arm`] | armed(n) |
-//! | armed(n) | control plane: [`cancel`] | drop |
-//! | armed(n) | target's producer or control plane: [`cut`] | cutting(n) |
+//! | drop | control plane: [`arm`] | armed(n), or armed-key(n): for keyframes only |
+//! | armed-key(n) | control plane: [`relax`] | armed(n) |
+//! | armed(n), armed-key(n) | control plane: [`cancel`] | drop |
+//! | armed(n) | target's producer: [`cut`] | cutting(n) |
+//! | armed-key(n) | target's producer, with a keyframe: [`cut`] | cutting(n), aligned |
 //! | cutting(n) | anyone: [`cut`], after the peer was revoked | forward(n) |
 //! | forward(m) | whoever completes cut n > m, or control plane: [`revoke`] | drop |
 //! | any | control plane: [`close`] | stale |
@@ -68,9 +70,18 @@ pub(crate) fn revoke(cells: &Cells, index: CellIndex, tag: u32, below: u32) {
     });
 }
 
-/// Arms the target: its next packet makes cut `n` and takes the air from `old`. The target must
-/// not be armed. Answers false where its epoch is over.
-pub(crate) fn arm(cells: &Cells, target: CellIndex, old: Option<CellIndex>, n: u32) -> bool {
+/// Arms the target: its next packet (with `key`, its next keyframe) makes cut `n` and takes the
+/// air from `old`. The target must not be armed. Answers false where its epoch is over.
+///
+/// A keyframe may be seconds away, and each packet until then looks at the word: so the watch bit
+/// is left to whoever waits for more than the cut, which tells by itself.
+pub(crate) fn arm(
+    cells: &Cells,
+    target: CellIndex,
+    old: Option<CellIndex>,
+    n: u32,
+    key: bool,
+) -> bool {
     let peer = old.map_or(0, |old| {
         let tag = cells.get(old).flags.load(SeqCst).tag();
         u64::from(old) << 32 | u64::from(tag)
@@ -78,35 +89,47 @@ pub(crate) fn arm(cells: &Cells, target: CellIndex, old: Option<CellIndex>, n: u
     // Release: whoever sees the armed word sees the peer that belongs to it.
     cells.get(cells.home_of(target)).peer.store(peer, Release);
     update(cells, target, |seen| {
-        matches!(seen.gate(), Gate::Drop).then(|| seen.with(Gate::Armed, n).watched(true))
+        let gate = if key { Gate::ArmedKey } else { Gate::Armed };
+        let watch = seen.is_watched() || !key;
+        (seen.gate() == Gate::Drop).then(|| seen.with(gate, n).watched(watch).aligned(false))
     })
     .is_ok()
+}
+
+/// The wait for a keyframe is over: the next packet makes the cut.
+pub(crate) fn relax(cells: &Cells, target: CellIndex) {
+    // Where it does not stick, the cut was made, or the arming is gone.
+    let _ = update(cells, target, |seen| {
+        (seen.gate() == Gate::ArmedKey).then(|| seen.with(Gate::Armed, seen.cut()).watched(true))
+    });
 }
 
 /// Takes the arming back. Answers false where the cut has been made (it is completed then).
 pub(crate) fn cancel(cells: &Cells, target: CellIndex) -> bool {
     let taken = update(cells, target, |seen| {
-        (seen.gate() == Gate::Armed).then(|| seen.with(Gate::Drop, 0))
+        matches!(seen.gate(), Gate::Armed | Gate::ArmedKey).then(|| seen.with(Gate::Drop, 0))
     });
     match taken {
         Ok(_) => true,
         Err(seen) if seen.gate() == Gate::Cutting => {
-            cut(cells, target);
+            cut(cells, target, false);
             false
         }
         Err(seen) => seen.gate() != Gate::Forward,
     }
 }
 
-/// Makes the armed cut, or completes one that was claimed. Answers the word afterwards.
-pub(crate) fn cut(cells: &Cells, target: CellIndex) -> Flags {
+/// Makes the armed cut, or completes one that was claimed. `key`: the packet that makes it begins
+/// a video keyframe. Answers the word afterwards.
+pub(crate) fn cut(cells: &Cells, target: CellIndex, key: bool) -> Flags {
     loop {
         let home = cells.home_of(target);
         let cell = cells.get(home);
         let seen = cell.flags.load(SeqCst);
         match seen.gate() {
-            Gate::Armed => {
-                let claimed = seen.with(Gate::Cutting, seen.cut());
+            Gate::ArmedKey if !key => return seen,
+            Gate::Armed | Gate::ArmedKey => {
+                let claimed = seen.with(Gate::Cutting, seen.cut()).aligned(key);
                 // Lost: another producer claimed it, or it was cancelled: look again.
                 let _ = cell.flags.compare_exchange(seen, claimed, SeqCst, SeqCst);
             }
@@ -153,7 +176,7 @@ pub(crate) fn close(cells: &Cells, index: CellIndex) -> bool {
         });
         match closed {
             Ok(was) => return was.gate() == Gate::Forward,
-            Err(_) => cut(cells, index),
+            Err(_) => cut(cells, index, false),
         };
     }
 }
@@ -162,6 +185,13 @@ pub(crate) fn close(cells: &Cells, index: CellIndex) -> bool {
 pub(crate) fn watch(cells: &Cells, index: CellIndex, on: bool) {
     let _ = update(cells, index, |seen| {
         (seen.is_watched() != on && seen.gate() != Gate::Stale).then(|| seen.watched(on))
+    });
+}
+
+/// Sets or clears the learn bit.
+pub(crate) fn learn(cells: &Cells, index: CellIndex, on: bool) {
+    let _ = update(cells, index, |seen| {
+        (seen.learns() != on && seen.gate() != Gate::Stale).then(|| seen.learning(on))
     });
 }
 
@@ -181,7 +211,7 @@ pub(crate) fn move_home(cells: &Cells, index: CellIndex, line: CellIndex) -> Cel
             Gate::Moved => return seen.cut(),
             // So that the peer word is not needed at the new place while it is in use here.
             Gate::Cutting => {
-                cut(cells, index);
+                cut(cells, index, false);
             }
             _ => {
                 // The copy counts from the moment the exchange below sticks, and not before:
@@ -227,19 +257,38 @@ mod tests {
     #[test]
     fn the_targets_packet_cuts_and_the_old_one_is_off() {
         let (cells, old, new) = pair();
-        assert!(arm(&cells, new, Some(old), 2));
+        assert!(arm(&cells, new, Some(old), 2, false));
         assert_eq!(gates(&cells, old, new), (Gate::Forward, Gate::Armed));
-        assert_eq!(cut(&cells, new).cut(), 2);
+        assert_eq!(cut(&cells, new, false).cut(), 2);
         assert_eq!(gates(&cells, old, new), (Gate::Drop, Gate::Forward));
         assert!(!cancel(&cells, new), "too late");
     }
 
     #[test]
+    fn only_a_keyframe_cuts_until_the_wait_is_over() {
+        let (cells, old, new) = pair();
+        assert!(arm(&cells, new, Some(old), 2, true));
+        assert_eq!(cut(&cells, new, false).gate(), Gate::ArmedKey);
+        assert_eq!(gates(&cells, old, new), (Gate::Forward, Gate::ArmedKey));
+        let made = cut(&cells, new, true);
+        assert!(made.gate() == Gate::Forward && made.is_aligned());
+        assert_eq!(gates(&cells, old, new), (Gate::Drop, Gate::Forward));
+        assert!(arm(&cells, old, Some(new), 3, true));
+        relax(&cells, old);
+        let made = cut(&cells, old, false);
+        assert!(made.gate() == Gate::Forward && !made.is_aligned() && made.cut() == 3);
+        relax(&cells, old);
+        assert_eq!(gates(&cells, old, new), (Gate::Forward, Gate::Drop), "nothing to relax");
+        assert!(arm(&cells, new, Some(old), 4, true) && cancel(&cells, new));
+        assert_eq!(cut(&cells, new, true).gate(), Gate::Drop);
+    }
+
+    #[test]
     fn a_cancelled_arming_leaves_the_old_one_on() {
         let (cells, old, new) = pair();
-        assert!(arm(&cells, new, Some(old), 2));
+        assert!(arm(&cells, new, Some(old), 2, false));
         assert!(cancel(&cells, new));
-        assert_eq!(cut(&cells, new).gate(), Gate::Drop);
+        assert_eq!(cut(&cells, new, false).gate(), Gate::Drop);
         assert_eq!(gates(&cells, old, new), (Gate::Forward, Gate::Drop));
     }
 
@@ -259,25 +308,25 @@ mod tests {
     #[test]
     fn a_closed_epoch_is_stale_whatever_it_was_doing() {
         let (cells, old, new) = pair();
-        assert!(arm(&cells, new, Some(old), 2));
+        assert!(arm(&cells, new, Some(old), 2, false));
         close(&cells, new);
         assert_eq!(gates(&cells, old, new), (Gate::Forward, Gate::Stale));
-        assert!(!arm(&cells, new, Some(old), 3) && !grant(&cells, new, 3));
+        assert!(!arm(&cells, new, Some(old), 3, false) && !grant(&cells, new, 3));
         close(&cells, old);
-        assert_eq!(cut(&cells, old).gate(), Gate::Stale);
+        assert_eq!(cut(&cells, old, false).gate(), Gate::Stale);
     }
 
     #[test]
     fn a_moved_word_takes_its_state_along() {
         let (cells, old, new) = pair();
-        assert!(arm(&cells, new, Some(old), 2));
+        assert!(arm(&cells, new, Some(old), 2, false));
         for cell in [old, new] {
             let line = cells.acquire_tagged(KEY, Some(flags(&cells, cell).tag()));
             assert_eq!(move_home(&cells, cell, line), line);
             assert_eq!(move_home(&cells, cell, 99), line, "it moves once");
         }
         assert_eq!(gates(&cells, old, new), (Gate::Forward, Gate::Armed));
-        assert_eq!(cut(&cells, new).gate(), Gate::Forward);
+        assert_eq!(cut(&cells, new, false).gate(), Gate::Forward);
         assert_eq!(gates(&cells, old, new), (Gate::Drop, Gate::Forward));
     }
 

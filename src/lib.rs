@@ -58,6 +58,9 @@ mod driver;
 mod engine;
 mod error;
 mod events;
+#[cfg(feature = "mpegts")]
+pub mod eyes;
+mod flags;
 mod hand;
 mod handover;
 mod hostcall;
@@ -71,11 +74,14 @@ mod plane;
 mod publish;
 mod recorder;
 mod routes;
+mod rules;
+mod spans;
 mod stats;
 mod status;
 mod stream;
 mod sync;
 mod ticket;
+pub mod timeline;
 mod types;
 mod workers;
 
@@ -87,7 +93,8 @@ pub use crate::config::{
     StreamConfig,
 };
 pub use crate::driver::{
-    Answer, AnswerToken, DriverCall, IngestDriver, ProbeCall, RebindCall, StartCall, StopCall,
+    Answer, AnswerToken, DriverCall, IngestDriver, KeyframeCall, ProbeCall, RebindCall, StartCall,
+    StopCall,
 };
 pub use crate::engine::{Engine, StreamCallback};
 pub use crate::error::Error;
@@ -95,12 +102,21 @@ pub use crate::events::{DEFAULT_EVENT_CAPACITY, Event, EventKind, Subscription};
 pub use crate::hand::HandEngine;
 pub use crate::life::ShutdownReport;
 pub use crate::recorder::Recorder;
+pub use crate::rules::{
+    BitrateRule, Condition, Cut, DEFAULT_CUT_MAX_WAIT_MS, DEFAULT_HEALTH_STEP_MS,
+    DEFAULT_HOLD_TTL_MS, DEFAULT_LEARNED_CONFIDENCE, DEFAULT_LEARNED_FLOOR_MS,
+    DEFAULT_RULE_CLEAR_MS, DEFAULT_RULE_HOLD_MS, Failback, FpsRule, HealthConfig, Hold, LossRule,
+    MAX_CONDITION_NAME_BYTES, MAX_CONDITIONS, Silence, TrackSilenceRule, WhenDead,
+};
 pub use crate::stats::EngineStats;
-pub use crate::status::{ErrorEntry, InputHealth, InputHealthSnapshot, RuntimeStatus, SwitchEvent};
+pub use crate::status::{
+    DecisionEntry, ErrorEntry, HoldStatus, ImpairedEntry, InputHealth, InputHealthSnapshot,
+    LearnedStatus, RuntimeStatus, SwitchEvent,
+};
 pub use crate::ticket::SwitchTicket;
 pub use crate::types::{
     Epoch, InputStatus, MAX_STREAM_ID_BYTES, Nanos, Packet, Priority, StreamStatus, SwitchReason,
-    Verdict,
+    Tracks, Verdict,
 };
 
 /// The README's example, compiled and run as a test.

@@ -1,9 +1,9 @@
 //! One stream's packet plane as the control plane sees it: which cells belong to which epoch,
 //! who is on the air, who is armed. Used under the stream's lock only.
 
-use crate::cell::{CellIndex, Cells, Gate};
+use crate::cell::{Cell, CellIndex, Cells, GAP_BLOCK_SHIFT, GAP_UNIT_NS, Gate};
 use crate::handover;
-use crate::machine::Sample;
+use crate::machine::{Air, Counts, Sample};
 use crate::publish::{PRECISE, PublishLog};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::types::{Epoch, Priority, StreamKey};
@@ -13,6 +13,8 @@ pub(crate) struct Plane {
     epochs: Vec<EpochCells>,
     on_air: Option<Epoch>,
     armed: Option<Epoch>,
+    /// Only a keyframe of the armed one cuts.
+    gated: bool,
     /// Put on the air when it was opened; the machine has not heard of it yet.
     ahead: Option<Epoch>,
     /// The latest cut number.
@@ -38,9 +40,10 @@ struct EpochCells {
     /// The input's by-id cell, and what it had counted when the epoch began.
     by_id: Option<(CellIndex, u64)>,
     /// Counted by producers that are gone, and the latest of their stamps.
-    gone_packets: u64,
-    gone_bytes: u64,
+    gone: Counts,
     gone_last: u64,
+    /// Its gaps are noted.
+    learns: bool,
 }
 
 impl EpochCells {
@@ -116,9 +119,9 @@ impl Plane {
             taken: false,
             siblings: Vec::new(),
             by_id,
-            gone_packets: 0,
-            gone_bytes: 0,
+            gone: Counts::default(),
             gone_last: 0,
+            learns: false,
         });
     }
 
@@ -200,8 +203,7 @@ impl Plane {
         } else if let Some(at) = found.siblings.iter().position(|sibling| *sibling == cell) {
             found.siblings.swap_remove(at);
             found.keep_stamp(cells.get(cell).last.load(Acquire));
-            found.gone_packets += cells.get(cell).packets.load(Acquire);
-            found.gone_bytes += cells.get(cell).bytes.load(Relaxed);
+            found.gone.add(&counts(cells.get(cell)));
             cells.release(cell);
         }
         !found.taken && found.siblings.is_empty()
@@ -268,7 +270,7 @@ impl Plane {
             let heard = cell.packets.load(Acquire).wrapping_sub(before);
             if heard > 0 {
                 found.keep_stamp(cell.last.load(Acquire));
-                found.gone_packets += heard;
+                found.gone.packets += heard;
             }
             found.by_id = None;
             if found.by_id_only && !std::mem::replace(&mut found.keeps_by_id, true) {
@@ -301,16 +303,12 @@ impl Plane {
     /// What every open epoch has counted.
     pub(crate) fn sample(&self, cells: &Cells, log: &PublishLog, out: &mut Vec<(Epoch, Sample)>) {
         for found in &self.epochs {
-            let mut sample = Sample {
-                packets: found.gone_packets,
-                bytes: found.gone_bytes,
-                ..Sample::default()
-            };
+            let mut sample = Sample { counts: found.gone, ..Sample::default() };
             let mut latest = |raw: u64| {
                 sample.stamp = sample.stamp.max(raw & !PRECISE);
                 sample.settled = sample.settled.max(log.settled(raw));
             };
-            if found.gone_packets > 0 {
+            if found.gone.packets > 0 {
                 latest(found.gone_last);
             }
             for producer in found.producers() {
@@ -318,12 +316,15 @@ impl Plane {
                 // Acquire pairs with the recorder's release: packets counted before this stamp
                 // are in the count read next.
                 let raw = cell.last.load(Acquire);
-                let packets = cell.packets.load(Relaxed);
-                if packets > 0 {
+                let counted = counts(cell);
+                if counted.packets > 0 {
                     latest(raw);
                 }
-                sample.packets += packets;
-                sample.bytes += cell.bytes.load(Relaxed);
+                sample.counts.add(&counted);
+                if found.learns {
+                    let gap = u64::from(cell.gaps.load(Relaxed) >> 16) * GAP_UNIT_NS;
+                    sample.gap = sample.gap.max(gap);
+                }
             }
             if let Some((by_id, before)) = found.by_id {
                 let cell = cells.get(by_id);
@@ -332,10 +333,14 @@ impl Plane {
                 if heard > 0 {
                     latest(raw);
                 }
-                sample.packets += heard;
+                sample.counts.packets += heard;
             }
-            sample.cut = self.armed == Some(found.epoch)
-                && handover::flags(cells, found.home).gate() == Gate::Forward;
+            sample.gap_block = sample.stamp >> GAP_BLOCK_SHIFT;
+            if self.armed == Some(found.epoch) {
+                let flags = handover::flags(cells, found.home);
+                sample.cut = flags.gate() == Gate::Forward;
+                sample.aligned = flags.is_aligned();
+            }
             out.push((found.epoch, sample));
         }
     }
@@ -374,11 +379,8 @@ impl Plane {
     }
 
     /// Makes the flag words agree with what the machine wants.
-    pub(crate) fn reconcile(
-        &mut self,
-        cells: &Cells,
-        (want_air, want_armed): (Option<Epoch>, Option<Epoch>),
-    ) {
+    pub(crate) fn reconcile(&mut self, cells: &Cells, want: Air) {
+        let Air { on: want_air, armed: want_armed, gated } = want;
         let air_changes =
             self.on_air != want_air && !(want_armed.is_none() && self.is_ahead_of(want_air));
         // An armed cell names the one that it will take the air from: a change of air under it
@@ -412,16 +414,35 @@ impl Plane {
         {
             let old = self.on_air.and_then(|air| self.find(air)).map(|air| air.home);
             self.cuts += 1;
-            if handover::arm(cells, home, old, self.cuts) {
+            if handover::arm(cells, home, old, self.cuts, gated) {
                 self.armed = Some(epoch);
+                self.gated = gated;
+            }
+        }
+        if let Some(armed) = self.armed.filter(|_| self.gated && !gated) {
+            self.gated = false;
+            if let Some(found) = self.find(armed) {
+                handover::relax(cells, found.home);
             }
         }
     }
 
-    /// Sets the watch bits of exactly these epochs, and of the armed one.
+    /// Has the gaps noted of exactly the epochs for which this answers true.
+    pub(crate) fn set_learning(&mut self, cells: &Cells, learns: impl Fn(Epoch) -> bool) {
+        for found in &mut self.epochs {
+            let wanted = learns(found.epoch);
+            if found.learns != wanted {
+                found.learns = wanted;
+                handover::learn(cells, found.home, wanted);
+            }
+        }
+    }
+
+    /// Sets the watch bits of exactly these epochs, and of the armed one whose next packet cuts.
     pub(crate) fn watch(&self, cells: &Cells, epochs: &[Epoch]) {
         for found in &self.epochs {
-            let on = epochs.contains(&found.epoch) || self.armed == Some(found.epoch);
+            let cuts_next = self.armed == Some(found.epoch) && !self.gated;
+            let on = epochs.contains(&found.epoch) || cuts_next;
             handover::watch(cells, found.home, on);
         }
     }
@@ -449,4 +470,17 @@ fn attach(cells: &Cells, by_id: CellIndex, home: CellIndex) -> (CellIndex, u64) 
     // Release: whoever finds the home finds it opened.
     cell.home().store(u64::from(home), Release);
     (by_id, before)
+}
+
+/// What one cell has counted.
+fn counts(cell: &Cell) -> Counts {
+    Counts {
+        packets: cell.packets.load(Relaxed),
+        bytes: cell.bytes.load(Relaxed),
+        frames: cell.frames.load(Relaxed),
+        lost: cell.lost.load(Relaxed),
+        keyframes: cell.keyframes.load(Relaxed),
+        video: cell.tracks.load(Relaxed) as u16,
+        audio: (cell.tracks.load(Relaxed) >> 16) as u16,
+    }
 }

@@ -119,18 +119,24 @@ impl Recorder {
         if !flags.is_plain() {
             return self.record_watched(packet, stamp);
         }
-        self.count(packet, stamp);
+        self.count(packet, stamp, flags.learns());
         if flags.gate() == Gate::Forward { Verdict::Forward(flags.cut()) } else { Verdict::Drop }
     }
 
     #[inline]
-    fn count(&self, packet: Packet, stamp: u64) {
+    fn count(&self, packet: Packet, stamp: u64, learns: bool) {
         let cell = self.cell();
         // Plain loads and stores: this recorder is the cell's only writer.
         let packets = cell.packets.load(Ordering::Relaxed) + 1;
         cell.packets.store(packets, Ordering::Relaxed);
         let bytes = cell.bytes.load(Ordering::Relaxed) + u64::from(packet.bytes);
         cell.bytes.store(bytes, Ordering::Relaxed);
+        if packet.has_more() {
+            cell.count_more(packet);
+        }
+        if learns {
+            cell.note_gap(cell.last.load(Ordering::Relaxed) & !PRECISE, stamp & !PRECISE);
+        }
         // Release pairs with the monitor's acquire: who sees the stamp sees the count.
         cell.last.store(stamp, Ordering::Release);
     }
@@ -145,8 +151,8 @@ impl Recorder {
         }
         // The published word may have slept while nothing ran.
         let stamp = if stamp & PRECISE == 0 { self.core.clock.refresh() } else { stamp };
-        self.count(packet, stamp);
-        answer_watched(&self.core, self.index, self.index, seen)
+        self.count(packet, stamp, seen.learns());
+        answer_watched(&self.core, self.index, self.index, seen, packet.is_cut_point())
     }
 
     /// Reports that the source has failed: the input is degraded at once, and this recorder's
@@ -232,11 +238,21 @@ impl fmt::Debug for Recorder {
 
 /// The verdict of a packet that was counted in `cell` and found the word of `home` watched or
 /// armed: it makes the cut, if one is to be made, and puts the cell on the monitor's list, with
-/// one wake if that was empty.
-fn answer_watched(core: &Core, cell: CellIndex, home: CellIndex, seen: Flags) -> Verdict {
+/// one wake if that was empty. `key`: a keyframe cut may fall on the packet.
+fn answer_watched(
+    core: &Core,
+    cell: CellIndex,
+    home: CellIndex,
+    seen: Flags,
+    key: bool,
+) -> Verdict {
     let cells = &core.cells;
-    let cut = matches!(seen.gate(), Gate::Armed | Gate::Cutting);
-    let flags = if cut { handover::cut(cells, home) } else { seen };
+    let cut = match seen.gate() {
+        Gate::Armed | Gate::Cutting => true,
+        Gate::ArmedKey => key,
+        _ => false,
+    };
+    let flags = if cut { handover::cut(cells, home, key) } else { seen };
     if (handover::unwatch(cells, home) || cut) && cells.tell(cell) {
         core.waker.wake();
     }
@@ -283,5 +299,6 @@ fn record_by_id_watched(core: &Core, index: CellIndex, home: CellIndex) -> Verdi
         return Verdict::Stale;
     }
     count_by_id(cells.get(index), core.clock.refresh());
-    answer_watched(core, index, home, seen)
+    // It says nothing of a keyframe.
+    answer_watched(core, index, home, seen, false)
 }

@@ -45,6 +45,15 @@ pub struct RuntimeStatus {
     pub usable_inputs: usize,
     /// Failovers since registration.
     pub failovers_total: u64,
+    /// The operator's hold, if one is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldStatus>,
+    /// Decisions are only reported.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub observe: bool,
+    /// The latest decisions and refusals, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<DecisionEntry>,
     /// The host's transcoder section, passed through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transcoder: Option<serde_json::Value>,
@@ -70,10 +79,14 @@ pub struct InputHealthSnapshot {
     /// When its last packet came; never = `null`. Only ever a packet's time.
     #[serde(with = "rfc3339::option")]
     pub last_packet_at: Option<SystemTime>,
-    /// Bitrate in kbit/s. Reserved, as in the seed: 0 until the health estimators land.
+    /// Bitrate in kbit/s: over the sliding window where a health rule has the stream sampled;
+    /// elsewhere the mean since the look before, at least a window ago.
     pub bitrate_kbps: f64,
-    /// Packet loss in percent. Reserved, as in the seed: 0 until the health estimators land.
+    /// Packet loss in percent, over the same span.
     pub packet_loss: f64,
+    /// Frames per second, over the same span.
+    #[serde(default)]
+    pub fps: f64,
     /// `idle`, `active`, `degraded` or `stopped`.
     pub status: InputStatus,
     /// Uncleared failures, newest first.
@@ -95,6 +108,98 @@ pub struct InputHealthSnapshot {
     pub packets: u64,
     /// Bytes since registration or the last edit of the address (by-id packets carry none).
     pub bytes: u64,
+    /// Video frames begun, as far as the host says; since then too.
+    #[serde(default)]
+    pub frames: u64,
+    /// Packets lost, as far as the host says.
+    #[serde(default)]
+    pub lost: u64,
+    /// Packets on which a keyframe cut may fall. 0 with a keyframe cut policy means that every
+    /// cut will be unaligned.
+    #[serde(default)]
+    pub keyframes: u64,
+    /// Health rules and conditions that act, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub impaired: Vec<ImpairedEntry>,
+    /// Conditions that the host has raised, whether or not they act yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<String>,
+    /// What it usually delivers, kbit/s, once learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_kbps: Option<f64>,
+    /// Learned silence, where it is on and enough is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned: Option<LearnedStatus>,
+    /// How long it must have been healthy before a failback to it (hot; damped if it flaps), ms.
+    #[serde(default)]
+    pub required_stable_ms: u64,
+}
+
+/// A health rule or condition that acts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ImpairedEntry {
+    /// `bitrate`, `fps`, `loss`, `track_silence` or `condition`.
+    pub rule: SwitchReason,
+    /// What is measured now: kbit/s, frames/s, percent, or ms.
+    pub value: f64,
+    /// The rule's limit, in the same unit.
+    pub limit: f64,
+    /// The condition's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Since when it acts.
+    #[serde(with = "rfc3339")]
+    pub since: SystemTime,
+}
+
+/// What is learned of an input's silences.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LearnedStatus {
+    /// So long a silence is a failure, ms.
+    pub timeout_ms: f64,
+    /// How improbable the present silence is: phi, the negative decimal logarithm.
+    pub suspicion: f64,
+}
+
+/// The operator's hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HoldStatus {
+    /// The input held.
+    pub priority: Priority,
+    /// When it ends.
+    #[serde(with = "rfc3339")]
+    pub expires_at: SystemTime,
+    /// The held input is dead, and the stream stays with it.
+    pub dead: bool,
+}
+
+/// One decision or refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DecisionEntry {
+    /// When.
+    #[serde(with = "rfc3339")]
+    pub at: SystemTime,
+    /// `decided`, `effective`, `refused` or `failed`.
+    pub what: String,
+    /// The active input at that time.
+    pub from: Option<Priority>,
+    /// The input it was about, if any.
+    pub to: Option<Priority>,
+    /// Why the move was wanted.
+    pub reason: SwitchReason,
+    /// What stood against it (refusals; see the event `input.refused`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// How long the rule still holds from now, ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining_ms: Option<u64>,
+    /// The numbers, for people; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
 }
 
 /// One input's configuration and live health.
@@ -121,6 +226,7 @@ pub struct ErrorEntry {
 /// One change of the active input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "SwitchEventJson", into = "SwitchEventJson")]
+#[non_exhaustive]
 pub struct SwitchEvent {
     /// When it became effective.
     pub at: SystemTime,
@@ -132,6 +238,15 @@ pub struct SwitchEvent {
     pub reason: SwitchReason,
     /// More about why; may be empty.
     pub detail: String,
+    /// When it was decided.
+    pub decided_at: Option<SystemTime>,
+    /// When the first packet of the input taken went out; `None` = it has not.
+    pub first_packet_at: Option<SystemTime>,
+    /// The stall: from the last packet of the input left to the first of the one taken, us. To
+    /// the clock's tick, unless packets carry precise times.
+    pub stall_us: Option<u64>,
+    /// Where the cut waited for a keyframe: whether it fell on one.
+    pub aligned: Option<bool>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -145,19 +260,46 @@ struct SwitchEventJson {
     reason: SwitchReason,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     detail: String,
+    #[serde(default, with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    decided_at: Option<SystemTime>,
+    #[serde(default, with = "rfc3339::option", skip_serializing_if = "Option::is_none")]
+    first_packet_at: Option<SystemTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stall_us: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aligned: Option<bool>,
 }
 
 impl From<SwitchEvent> for SwitchEventJson {
     fn from(event: SwitchEvent) -> Self {
-        let SwitchEvent { at, from, to, reason, detail } = event;
-        Self { at, from: from.unwrap_or(-1), from_none: from.is_none(), to, reason, detail }
+        Self {
+            at: event.at,
+            from: event.from.unwrap_or(-1),
+            from_none: event.from.is_none(),
+            to: event.to,
+            reason: event.reason,
+            detail: event.detail,
+            decided_at: event.decided_at,
+            first_packet_at: event.first_packet_at,
+            stall_us: event.stall_us,
+            aligned: event.aligned,
+        }
     }
 }
 
 impl From<SwitchEventJson> for SwitchEvent {
     fn from(json: SwitchEventJson) -> Self {
-        let from = if json.from_none { None } else { Some(json.from) };
-        Self { at: json.at, from, to: json.to, reason: json.reason, detail: json.detail }
+        Self {
+            at: json.at,
+            from: if json.from_none { None } else { Some(json.from) },
+            to: json.to,
+            reason: json.reason,
+            detail: json.detail,
+            decided_at: json.decided_at,
+            first_packet_at: json.first_packet_at,
+            stall_us: json.stall_us,
+            aligned: json.aligned,
+        }
     }
 }
 
@@ -211,6 +353,10 @@ mod tests {
             to: -1,
             reason: SwitchReason::Initial,
             detail: String::new(),
+            decided_at: None,
+            first_packet_at: None,
+            stall_us: None,
+            aligned: None,
         };
         let json = serde_json::to_string(&event).unwrap();
         assert_eq!(

@@ -5,12 +5,14 @@
 //! path.
 
 use crate::cell::{CellIndex, Cells};
-use crate::config::{InputConfig, InputsUpdate, ms_to_ns};
+use crate::config::{InputConfig, InputsUpdate};
 use crate::error::Error;
 use crate::handover;
 use crate::machine::Machine;
 use crate::plane::Plane;
 use crate::routes::RouteInputs;
+use crate::rules::{DEFAULT_LEARNED_FLOOR_MS, HealthConfig, Silence, or};
+use crate::spans::ms_to_ns;
 use crate::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering};
 use crate::types::{Nanos, Priority, StreamKey};
 
@@ -57,7 +59,7 @@ pub(crate) struct Declared {
 }
 
 // What a registered stream costs beside its inputs, strings and histories. It may shrink.
-const _: () = assert!(size_of::<Stream>() <= 640);
+const _: () = assert!(size_of::<Stream>() <= 960);
 
 impl Stream {
     pub(crate) fn new(id: Arc<str>, key: StreamKey, machine: Machine) -> Self {
@@ -134,7 +136,7 @@ impl Inner {
             by_id,
             had_recorder: false,
             heard: 0,
-            own_spans: own_spans(&[input.packet_timeout_ms, input.connect_timeout_ms]),
+            own_spans: input_spans(input),
         };
         self.declared.insert(at, declared);
     }
@@ -148,7 +150,7 @@ impl Inner {
     ) -> Option<CellIndex> {
         let known = self.declared.iter_mut().find(|known| known.priority == input.priority)?;
         if known.hot == input.hot {
-            known.own_spans = own_spans(&[input.packet_timeout_ms, input.connect_timeout_ms]);
+            known.own_spans = input_spans(input);
             return None;
         }
         let withdrawn = self.withdraw(cells, input.priority);
@@ -197,6 +199,19 @@ impl Inner {
     pub(crate) fn route(&self) -> RouteInputs {
         self.declared.iter().map(|declared| (declared.priority, declared.by_id)).collect()
     }
+}
+
+fn input_spans(input: &InputConfig) -> Vec<Nanos> {
+    let learned = learned_floor_ms(input.health.as_deref());
+    own_spans(&[input.packet_timeout_ms, input.connect_timeout_ms, learned])
+}
+
+/// The shortest silence that may be learned under these rules, ms; 0 where none is.
+pub(crate) fn learned_floor_ms(health: Option<&HealthConfig>) -> i64 {
+    health.map_or(0, |health| match health.silence {
+        Silence::Learned { floor_ms, .. } => or(floor_ms, DEFAULT_LEARNED_FLOOR_MS),
+        Silence::Inherited | Silence::Fixed => 0,
+    })
 }
 
 /// The timeouts that are set, ns.

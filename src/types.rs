@@ -105,6 +105,18 @@ pub enum SwitchReason {
     InputAdded,
     /// The active input was removed.
     InputRemoved,
+    /// Its bitrate fell below the rule's minimum.
+    Bitrate,
+    /// Its frame rate fell below the rule's minimum.
+    Fps,
+    /// Its packet loss rose above the rule's maximum.
+    Loss,
+    /// Its video fell silent while its audio went on.
+    TrackSilence,
+    /// The host raised a condition (black picture, say); the detail names it.
+    Condition,
+    /// The operator's hold has ended, and a better input was waiting.
+    HoldReleased,
 }
 
 impl SwitchReason {
@@ -120,6 +132,12 @@ impl SwitchReason {
             Self::Recovery => "recovery",
             Self::InputAdded => "input_added",
             Self::InputRemoved => "input_removed",
+            Self::Bitrate => "bitrate",
+            Self::Fps => "fps",
+            Self::Loss => "loss",
+            Self::TrackSilence => "track_silence",
+            Self::Condition => "condition",
+            Self::HoldReleased => "hold_released",
         }
     }
 }
@@ -152,12 +170,24 @@ impl Verdict {
     }
 }
 
-/// What the recorder is told of one packet.
+/// What the recorder is told of one packet (or datagram: whatever the host records at once).
+///
+/// Everything but the size is optional: what the host does not know stays zero, and the rules
+/// that need it are not judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Packet {
     /// The packet's size in bytes.
     pub bytes: u32,
+    /// Video frames that begin in it.
+    pub frames: u16,
+    /// Packets that were lost right before it, by the host's own sequence or continuity check,
+    /// in the unit in which it records.
+    pub lost: u16,
+    /// What it carries.
+    pub tracks: Tracks,
+    /// A keyframe begins in it. Counts for *video* only: see [`Packet::is_cut_point`].
+    pub keyframe: bool,
 }
 
 impl Packet {
@@ -165,6 +195,134 @@ impl Packet {
     #[must_use]
     #[inline]
     pub const fn new(bytes: usize) -> Self {
-        Self { bytes: if bytes > u32::MAX as usize { u32::MAX } else { bytes as u32 } }
+        Self {
+            bytes: if bytes > u32::MAX as usize { u32::MAX } else { bytes as u32 },
+            frames: 0,
+            lost: 0,
+            tracks: Tracks::NONE,
+            keyframe: false,
+        }
+    }
+
+    /// The same, carrying these tracks too.
+    #[must_use]
+    #[inline]
+    pub const fn tracks(mut self, tracks: Tracks) -> Self {
+        self.tracks = self.tracks.and(tracks);
+        self
+    }
+
+    /// The same, with a keyframe beginning in it (or not).
+    #[must_use]
+    #[inline]
+    pub const fn keyframe(mut self, keyframe: bool) -> Self {
+        self.keyframe = keyframe;
+        self
+    }
+
+    /// The same, with so many video frames beginning in it.
+    #[must_use]
+    #[inline]
+    pub const fn frames(mut self, frames: u16) -> Self {
+        self.frames = frames;
+        self
+    }
+
+    /// The same, after so many lost packets.
+    #[must_use]
+    #[inline]
+    pub const fn lost(mut self, lost: u16) -> Self {
+        self.lost = lost;
+        self
+    }
+
+    /// Whether a keyframe cut may fall on it: a keyframe in a packet that carries video, or of
+    /// which the host says nothing. Audio and data never count, however they are flagged.
+    #[must_use]
+    #[inline]
+    pub const fn is_cut_point(self) -> bool {
+        self.keyframe && (self.tracks.is_empty() || self.tracks.contains(Tracks::VIDEO))
+    }
+
+    /// Whether there is more to count than packet and bytes.
+    #[inline]
+    pub(crate) const fn has_more(self) -> bool {
+        self.frames != 0 || self.lost != 0 || !self.tracks.is_empty() || self.keyframe
+    }
+}
+
+/// A set of track classes. A transport stream datagram may carry several.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Tracks(u8);
+
+impl Tracks {
+    /// The host does not know, or does not say.
+    pub const NONE: Self = Self(0);
+    /// Video.
+    pub const VIDEO: Self = Self(1);
+    /// Audio.
+    pub const AUDIO: Self = Self(2);
+    /// Something else: data, tables, padding.
+    pub const OTHER: Self = Self(4);
+
+    /// Both sets together.
+    #[must_use]
+    #[inline]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` is in it.
+    #[must_use]
+    #[inline]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    #[inline]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl std::ops::BitOr for Tracks {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.and(other)
+    }
+}
+
+impl fmt::Debug for Tracks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [(Self::VIDEO, "VIDEO"), (Self::AUDIO, "AUDIO"), (Self::OTHER, "OTHER")];
+        let held = names.iter().filter(|(track, _)| self.contains(*track)).map(|(_, name)| *name);
+        let held: Vec<_> = held.collect();
+        f.write_str(if held.is_empty() { "NONE" } else { "" })?;
+        f.write_str(&held.join("|"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_video_is_a_cut_point() {
+        let key = Packet::new(1316).keyframe(true);
+        assert!(key.is_cut_point(), "nothing is said of its class");
+        assert!(key.tracks(Tracks::VIDEO).is_cut_point());
+        assert!(key.tracks(Tracks::VIDEO | Tracks::AUDIO).is_cut_point(), "a mixed datagram");
+        assert!(
+            !key.tracks(Tracks::AUDIO).is_cut_point() && !key.tracks(Tracks::OTHER).is_cut_point()
+        );
+        assert!(!Packet::new(1316).tracks(Tracks::VIDEO).is_cut_point());
+        assert!(!Packet::new(1316).has_more() && key.has_more());
+        assert_eq!(
+            format!("{:?} {:?}", Tracks::NONE, Tracks::VIDEO | Tracks::OTHER),
+            "NONE VIDEO|OTHER"
+        );
     }
 }

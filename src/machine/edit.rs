@@ -1,6 +1,6 @@
 //! Live edits: inputs added, removed, updated, switched off and on, and a new buffer.
 
-use super::switching::Begin;
+use super::deciding::Begin;
 use super::{Action, Cx, Input, Leaving, Machine};
 use crate::config::{InputConfig, InputsUpdate};
 use crate::events::EventKind;
@@ -45,6 +45,7 @@ impl Machine {
         }
         if let Some(added) = best_added
             && self.better_inputs().iter().any(|input| input.priority() == added)
+            && !self.failback.is_never(cx.policy.failback)
             && self.pending.as_ref().is_none_or(|p| !p.manual && added < p.target)
         {
             self.begin(cx, added, Begin::upward(SwitchReason::InputAdded));
@@ -99,6 +100,7 @@ impl Machine {
             self.supersede_pending(cx, "the target was removed");
         }
         self.drop_override_of(cx, priority, "removed");
+        self.drop_hold_of(cx, priority, "removed");
         self.leave(cx, i, SwitchReason::InputRemoved, "");
         self.end_run(cx, i);
         self.inputs.remove(i);
@@ -133,6 +135,7 @@ impl Machine {
         let old = Arc::clone(&self.inputs[i].config);
         if replacement {
             self.drop_override_of(cx, config.priority, "removed");
+            self.drop_hold_of(cx, config.priority, "removed");
         }
         // A removed input takes its failure with it; one that is fine runs on.
         let fresh_start = replacement && !self.inputs[i].is_candidate();
@@ -188,13 +191,17 @@ impl Machine {
         input.run = Some(run);
         let input = Arc::clone(&input.config);
         cx.act(Action::Rebind { from, input, epoch });
+        if let Some(hold) = self.hold.as_mut().filter(|hold| hold.priority == from) {
+            hold.priority = heir;
+        }
         if self.override_ == Some(from) {
             // The operator chose the source, which has this number now.
             self.set_override(cx, heir);
         }
         self.active = Some(heir);
         self.left = None;
-        self.record_switch(cx, Some(from), heir, SwitchReason::InputRemoved, String::new());
+        let (reason, now) = (SwitchReason::InputRemoved, cx.now);
+        self.record_switch(cx, Some(from), heir, reason, String::new(), now);
     }
 
     /// The operator switches an input off or on.
@@ -233,6 +240,7 @@ impl Machine {
             self.supersede_pending(cx, "the target was disabled");
         }
         self.drop_override_of(cx, priority, "disabled");
+        self.drop_hold_of(cx, priority, "disabled");
         self.leave(cx, i, SwitchReason::Manual, "disabled");
         if !self.inputs[i].config.hot {
             self.end_run(cx, i);

@@ -1,6 +1,6 @@
 //! Evidence: packets that prove an input, silence and errors that degrade it.
 
-use super::{Action, Cx, Failure, Machine, Sample};
+use super::{Action, Cx, Failure, Input, Machine, Sample};
 use crate::events::EventKind;
 use crate::types::{Epoch, Nanos, Priority, SwitchReason};
 
@@ -17,6 +17,9 @@ impl Machine {
         if !run.absorb(sample) {
             return;
         }
+        self.hear_gaps(i, sample);
+        let input = &mut self.inputs[i];
+        let Some(run) = input.run.as_mut() else { return };
         let accepted_by_packet = !std::mem::replace(&mut run.accepted, true);
         input.last_stamp = Some(sample.stamp);
         input.wanted_since = None;
@@ -37,19 +40,28 @@ impl Machine {
         let input = &mut self.inputs[i];
         input.proved = true;
         if evidence == "packets" {
-            input.steady_since.get_or_insert(at);
+            if !input.is_impaired() {
+                input.steady_since.get_or_insert(at);
+            }
             // A probe makes it eligible; only packets clear what had gone wrong.
             input.errors.clear();
         }
-        if input.failure.take().is_some() {
-            input.probe.cooling_since = None;
-            cx.emit(EventKind::InputRecovered { input_priority: input.priority(), evidence });
+        let Some(failure) = input.failure.take() else { return };
+        input.probe.cooling_since = None;
+        // What rules have found stands until it is cleared by what they measure.
+        if !input.is_impaired() || self.active == Some(self.inputs[i].priority()) {
+            let input_priority = self.inputs[i].priority();
+            cx.emit(EventKind::InputRecovered { input_priority, evidence });
+        }
+        if let Some(after) = failure.silent_after.filter(|_| failure.suspected) {
+            self.unlearn(i, at.saturating_sub(after));
         }
     }
 
     /// Degrades what is due: silence, missing first packets, starts that never answered.
     pub(super) fn expire_runs(&mut self, cx: &mut Cx<'_>) {
         for i in 0..self.inputs.len() {
+            self.confirm_suspicion(cx, i);
             let Some((deadline, span)) = self.run_deadline(cx, i) else { continue };
             if cx.now < deadline {
                 continue;
@@ -65,10 +77,20 @@ impl Machine {
                         None => input.wanted_since.unwrap_or(cx.now),
                     };
                     let silent = for_people(cx.now.saturating_sub(since));
-                    format!("no packet for {silent} (timeout {})", for_people(span))
+                    let learned = run.as_ref().is_some_and(|run| run.is_learned(span));
+                    let timeout = if learned { "learned timeout" } else { "timeout" };
+                    format!("no packet for {silent} ({timeout} {})", for_people(span))
                 }
             };
+            let suspected = input.run.as_ref().is_some_and(|run| run.is_learned(span))
+                && span < cx.packet_timeout(&input.config);
             self.degrade(cx, i, SwitchReason::Timeout, message);
+            if let Some(failure) = self.inputs[i].failure.as_mut() {
+                failure.suspected = suspected;
+            }
+            if !suspected {
+                self.end_of(cx, i);
+            }
         }
         let silent = self
             .leaving
@@ -76,6 +98,18 @@ impl Machine {
             .is_some_and(|l| cx.now >= cx.silence_deadline(&l.config, &l.run).0);
         if silent {
             self.end_leaving(cx);
+        }
+    }
+
+    /// What was suspected has lasted for the packet timeout.
+    fn confirm_suspicion(&mut self, cx: &mut Cx<'_>, i: usize) {
+        let Input { config, run: Some(run), failure: Some(failure), .. } = &mut self.inputs[i]
+        else {
+            return;
+        };
+        if failure.suspected && cx.now >= cx.timeout_deadline(config, run) {
+            failure.suspected = false;
+            self.end_of(cx, i);
         }
     }
 
@@ -113,7 +147,7 @@ impl Machine {
         let run = input.run.as_ref();
         let silent_after = run.and_then(|run| run.stamp).filter(|_| cause == SwitchReason::Timeout);
         let message = why.clone();
-        input.failure = Some(Failure { cause, message, silent_after });
+        input.failure = Some(Failure { cause, message, silent_after, suspected: false });
         // An error ends the activation, and so does a start that never answered or a trial that
         // brought nothing; silence alone does not.
         let over = cause == SwitchReason::Error
@@ -128,7 +162,20 @@ impl Machine {
         if self.pending.as_ref().is_some_and(|pending| pending.target == priority) {
             self.fail_pending(cx, &why);
         }
+        if cause != SwitchReason::Timeout {
+            self.end_of(cx, i);
+        }
+    }
+
+    /// A failure beyond suspicion: the operator's word about the input ends, and a failback that
+    /// had brought the stream to it has come to nothing.
+    pub(super) fn end_of(&mut self, cx: &mut Cx<'_>, i: usize) {
+        let priority = self.inputs[i].priority();
         self.drop_override_of(cx, priority, "degraded");
+        self.held_has_died(cx, priority);
+        if self.active == Some(priority) {
+            self.note_death(cx, i);
+        }
     }
 
     /// The host says that a source has failed.

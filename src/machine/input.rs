@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use super::Cx;
-use crate::config::{InputConfig, ms_to_ns};
+use super::soft::Soft;
+use crate::config::InputConfig;
+use crate::spans::ms_to_ns;
 use crate::sync::Arc;
 use crate::types::{Epoch, Nanos, Priority, SwitchReason};
 
@@ -27,8 +29,19 @@ pub(crate) struct Input {
     /// The latest packet's stamp since the last edit, of whatever epoch.
     pub(crate) last_stamp: Option<Nanos>,
     /// Counted in runs that are over.
-    pub(crate) past_packets: u64,
-    pub(crate) past_bytes: u64,
+    pub(crate) past: Totals,
+    /// Health beyond silence; there as long as a rule, a condition or a look needs it.
+    pub(crate) soft: Option<Box<Soft>>,
+    pub(crate) damping: Damping,
+}
+
+/// How often the stream has come back to this input in vain.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Damping {
+    /// Failbacks to it that died young, one after the other.
+    pub(crate) level: u8,
+    /// The failback that brought the stream here, while it is here.
+    pub(crate) since: Option<Nanos>,
 }
 
 #[derive(Clone, Debug)]
@@ -37,6 +50,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// After silence: the last packet's stamp. Who is to follow must have delivered later.
     pub(crate) silent_after: Option<Nanos>,
+    /// Silent for longer than it usually is, but not for its packet timeout: it may go on.
+    pub(crate) suspected: bool,
 }
 
 /// One activation: from a start (or, hot, an opened recorder) to its end.
@@ -53,30 +68,83 @@ pub(crate) struct Run {
     pub(crate) trial: bool,
     /// Hot: a recorder is open.
     pub(crate) open: bool,
-    /// Armed, and its own packet has put it on the air.
+    /// Armed, and its own packet has put it on the air; whether that was a keyframe.
     pub(crate) cut: bool,
+    pub(crate) aligned: bool,
     /// The latest moment at which the last packet can have come; silence counts from here.
     pub(crate) last: Option<Nanos>,
     /// The last packet's stamp.
     pub(crate) stamp: Option<Nanos>,
-    pub(crate) packets: u64,
-    pub(crate) bytes: u64,
+    /// As the packet plane counts.
+    pub(crate) counts: Counts,
+    /// The same where it does not wrap.
+    pub(crate) totals: Totals,
+    /// Silence that is improbable for it, where that is learned.
+    pub(crate) learned: Option<Nanos>,
 }
 
 // Two or three of these to a stream.
-const _: () = assert!(size_of::<Input>() <= 384);
+const _: () = assert!(size_of::<Input>() <= 512);
+
+/// What the packet plane counts. All but packets and bytes wrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) frames: u32,
+    pub(crate) lost: u32,
+    pub(crate) keyframes: u32,
+    pub(crate) video: u16,
+    pub(crate) audio: u16,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+        self.frames = self.frames.wrapping_add(other.frames);
+        self.lost = self.lost.wrapping_add(other.lost);
+        self.keyframes = self.keyframes.wrapping_add(other.keyframes);
+        self.video = self.video.wrapping_add(other.video);
+        self.audio = self.audio.wrapping_add(other.audio);
+    }
+}
+
+/// Counted since the beginning of something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) frames: u64,
+    pub(crate) lost: u64,
+    pub(crate) keyframes: u64,
+}
+
+impl Totals {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+        self.frames += other.frames;
+        self.lost += other.lost;
+        self.keyframes += other.keyframes;
+    }
+}
 
 /// What the packet plane has counted for one epoch, since its beginning.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sample {
-    pub(crate) packets: u64,
-    pub(crate) bytes: u64,
+    pub(crate) counts: Counts,
     /// The last packet's stamp.
     pub(crate) stamp: Nanos,
     /// The latest moment at which that packet can have come.
     pub(crate) settled: Nanos,
-    /// The epoch's producer has made the armed cut.
+    /// The epoch's producer has made the armed cut; whether that was a keyframe.
     pub(crate) cut: bool,
+    pub(crate) aligned: bool,
+    /// Where gaps are noted: the block of time of the last packet, and the longest gap of the
+    /// block with packets before that.
+    pub(crate) gap_block: u64,
+    pub(crate) gap: Nanos,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -100,11 +168,18 @@ impl Run {
             trial: false,
             open: false,
             cut: false,
+            aligned: false,
             last: None,
             stamp: None,
-            packets: 0,
-            bytes: 0,
+            counts: Counts::default(),
+            totals: Totals::default(),
+            learned: None,
         }
+    }
+
+    /// Whether this span of silence is a learned one.
+    pub(crate) fn is_learned(&self, span: Nanos) -> bool {
+        self.last.is_some() && self.learned == Some(span)
     }
 
     /// Takes a sample over; answers whether a packet has come since the last one.
@@ -112,11 +187,16 @@ impl Run {
     /// The times are taken whether or not the count has moved: what a stamp settles to may only
     /// be known at a later look, and a sample may be taken between a producer's two stores.
     pub(crate) fn absorb(&mut self, sample: &Sample) -> bool {
-        self.cut = sample.cut;
-        self.bytes = sample.bytes;
-        let moved = sample.packets > self.packets;
-        self.packets = sample.packets;
-        if sample.packets > 0 {
+        (self.cut, self.aligned) = (sample.cut, sample.aligned);
+        let (before, now) = (self.counts, sample.counts);
+        self.counts = now;
+        let moved = now.packets > before.packets;
+        self.totals.packets = now.packets;
+        self.totals.bytes = now.bytes;
+        self.totals.frames += u64::from(now.frames.wrapping_sub(before.frames));
+        self.totals.lost += u64::from(now.lost.wrapping_sub(before.lost));
+        self.totals.keyframes += u64::from(now.keyframes.wrapping_sub(before.keyframes));
+        if now.packets > 0 {
             self.last = self.last.max(Some(sample.settled));
             self.stamp = self.stamp.max(Some(sample.stamp));
         }
@@ -138,8 +218,9 @@ impl Input {
             errors: VecDeque::new(),
             last_failure: None,
             last_stamp: None,
-            past_packets: 0,
-            past_bytes: 0,
+            past: Totals::default(),
+            soft: None,
+            damping: Damping::default(),
         }
     }
 
@@ -177,8 +258,7 @@ impl Input {
     /// Ends the run's bookkeeping: what it counted stays counted.
     pub(crate) fn take_run(&mut self) -> Option<Run> {
         let run = self.run.take()?;
-        self.past_packets += run.packets;
-        self.past_bytes += run.bytes;
+        self.past.add(&run.totals);
         Some(run)
     }
 
@@ -190,8 +270,9 @@ impl Input {
         self.errors.clear();
         self.last_failure = None;
         self.last_stamp = None;
-        self.past_packets = 0;
-        self.past_bytes = 0;
+        self.past = Totals::default();
+        self.soft = None;
+        self.damping = Damping::default();
         let outstanding = self.probe.outstanding;
         self.probe = Probe { outstanding, ..Probe::default() };
     }
@@ -220,11 +301,23 @@ impl Cx<'_> {
     /// When a run counts as silent, and the span that was allowed.
     pub(crate) fn silence_deadline(&self, config: &InputConfig, run: &Run) -> (Nanos, Nanos) {
         let (from, span) = match run.last {
-            Some(last) => (last, self.packet_timeout(config)),
+            Some(last) => (last, self.silence_span(config, run)),
             None if run.reconnects => (run.since, self.packet_timeout(config)),
             None => (run.since, self.connect_timeout(config)),
         };
         (self.stall.extend(from.saturating_add(span), span), span)
+    }
+
+    /// How much silence is a failure: the packet timeout, or less where that is learned.
+    pub(crate) fn silence_span(&self, config: &InputConfig, run: &Run) -> Nanos {
+        let timeout = self.packet_timeout(config);
+        run.learned.map_or(timeout, |learned| learned.min(timeout))
+    }
+
+    /// When a run counts as silent by its packet timeout, whatever is learned of it.
+    pub(crate) fn timeout_deadline(&self, config: &InputConfig, run: &Run) -> Nanos {
+        let span = self.packet_timeout(config);
+        self.stall.extend(run.last.unwrap_or(run.since).saturating_add(span), span)
     }
 
     /// When the next probe may be made.

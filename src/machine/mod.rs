@@ -40,12 +40,21 @@
 //! Stopped     | .       | .        | .        | .            | .      | .        | .         | .       | Off    | Stopped | Stopped
 //! ```
 
+mod cadence;
+mod deciding;
 mod edit;
+mod event;
 mod health;
+mod hold;
+mod impairment;
 mod input;
+mod ledger;
+mod meter;
+mod moves;
 mod operator;
 mod probing;
 mod select;
+mod soft;
 mod switching;
 #[cfg(test)]
 mod table;
@@ -53,102 +62,20 @@ mod view;
 
 use std::collections::VecDeque;
 
-pub(crate) use self::input::{Failure, Input, Run, Sample};
+pub(crate) use self::event::{Action, Event, ProbeOutcome};
+use self::hold::Held;
+use self::impairment::Impairment;
+pub(crate) use self::input::{Counts, Failure, Input, Run, Sample, Totals};
+pub(crate) use self::ledger::Air;
+use self::ledger::{Decision, Entry, Gate, Wish};
 pub(crate) use self::view::NotEligible;
-use crate::config::{InputConfig, InputsUpdate, Policy, StreamConfig, ms_to_ns};
+use crate::config::{InputConfig, Policy, StreamConfig};
 use crate::events::EventKind;
 use crate::publish::Stall;
+use crate::rules::{Cut, Failback, HealthConfig, Hold};
+use crate::spans::ms_to_ns;
 use crate::sync::Arc;
 use crate::types::{Epoch, FOREVER_NS, Nanos, Priority, SwitchReason};
-
-/// What happens to a stream.
-#[derive(Clone, Debug)]
-pub(crate) enum Event {
-    /// Nothing but time and packets: a deadline, a look at what is watched, a changed policy.
-    Look,
-    /// A recorder was opened on a hot input (or its first by-id packet came): a new epoch.
-    Opened {
-        priority: Priority,
-        epoch: Epoch,
-        by_id: bool,
-    },
-    /// The last recorder of an epoch is gone.
-    Closed {
-        epoch: Epoch,
-    },
-    Started {
-        epoch: Epoch,
-        outcome: Result<(), String>,
-    },
-    Probed {
-        priority: Priority,
-        ticket: u64,
-        outcome: ProbeOutcome,
-    },
-    /// A source has failed. No priority: whichever input the epoch now belongs to; no epoch:
-    /// whatever is current.
-    Error {
-        priority: Option<Priority>,
-        epoch: Option<Epoch>,
-        message: String,
-    },
-    Switch {
-        priority: Priority,
-        ticket: u64,
-    },
-    ClearOverride,
-    Enable {
-        priority: Priority,
-        enabled: bool,
-    },
-    Update(InputsUpdate),
-    Buffer(Arc<str>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ProbeOutcome {
-    Good,
-    Bad,
-    Unsupported,
-}
-
-/// What the engine is to do, in this order.
-#[derive(Clone, Debug)]
-pub(crate) enum Action {
-    Start {
-        input: Arc<InputConfig>,
-        epoch: Epoch,
-        buffer: Arc<str>,
-        deadline: Nanos,
-    },
-    Stop {
-        priority: Priority,
-        epoch: Epoch,
-    },
-    Probe {
-        input: Arc<InputConfig>,
-        ticket: u64,
-        deadline: Nanos,
-    },
-    Rebind {
-        from: Priority,
-        input: Arc<InputConfig>,
-        epoch: Epoch,
-    },
-    /// The epoch is over: its recorders answer *stale*.
-    Close {
-        epoch: Epoch,
-    },
-    Emit(EventKind),
-    /// The exhausted callback.
-    Exhausted,
-    /// The restored callback.
-    Restored,
-    Ticket {
-        ticket: u64,
-        outcome: Result<(), String>,
-    },
-}
 
 /// What a step stands in.
 pub(crate) struct Cx<'a> {
@@ -176,6 +103,12 @@ pub(crate) struct Machine {
     buffer_write_id: Arc<str>,
     packet_timeout_ns: Nanos,
     connect_timeout_ns: Nanos,
+    /// 0 = the engine's.
+    failback_stable_ns: Nanos,
+    failback: Failback,
+    cut: Cut,
+    observe: Option<bool>,
+    health: Option<Arc<HealthConfig>>,
     /// Ascending by priority.
     inputs: Vec<Input>,
     active: Option<Priority>,
@@ -185,6 +118,11 @@ pub(crate) struct Machine {
     leaving: Option<Leaving>,
     pending: Option<Pending>,
     override_: Option<Priority>,
+    hold: Option<Held>,
+    /// The held input's death has ended the hold, and the stream has not left it yet.
+    hold_died: Option<Priority>,
+    /// The hold's time was over in this very step.
+    hold_expired: bool,
     exhausted: bool,
     /// The recovery stands in the history; the first packet is still to come.
     recovery_recorded: bool,
@@ -195,7 +133,11 @@ pub(crate) struct Machine {
     /// Whether two or more inputs were usable, once known.
     redundant: Option<bool>,
     /// The refusal that was last reported.
-    refused: Option<(Priority, &'static str)>,
+    refused: Option<(Option<Priority>, SwitchReason, &'static str)>,
+    /// The latest decisions and refusals, newest first.
+    decisions: VecDeque<Decision>,
+    /// The latest move, until its first packet.
+    entry: Option<Entry>,
     last_epoch: u64,
     next_probe: u64,
 }
@@ -217,14 +159,22 @@ struct Pending {
     target: Priority,
     reason: SwitchReason,
     detail: String,
+    decided_at: Nanos,
     /// Stands only while the target is better than the active one.
     upward: bool,
+    /// Stands only while the active one is impaired.
+    soft: bool,
     manual: bool,
     /// The active one was lost when this was decided.
     forced: bool,
     /// To be answered at acceptance.
     tickets: Vec<u64>,
     override_set: bool,
+    /// To be held, once accepted, instead of overridden.
+    hold: Option<Hold>,
+    /// Its arming has been reported.
+    armed: bool,
+    gate: Option<Gate>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -234,6 +184,12 @@ pub(crate) struct Switch {
     pub(crate) to: Priority,
     pub(crate) reason: SwitchReason,
     pub(crate) detail: String,
+    pub(crate) decided_at: Nanos,
+    pub(crate) first_packet_at: Option<Nanos>,
+    /// From the last packet of the old one to the first of the new one.
+    pub(crate) stall_us: Option<u64>,
+    /// Whether a cut that waited for a keyframe fell on one.
+    pub(crate) aligned: Option<bool>,
 }
 
 impl Machine {
@@ -248,12 +204,20 @@ impl Machine {
             buffer_write_id,
             packet_timeout_ns: ms_to_ns(config.packet_timeout_ms),
             connect_timeout_ns: ms_to_ns(config.connect_timeout_ms),
+            failback_stable_ns: ms_to_ns(config.failback_stable_ms),
+            failback: config.failback,
+            cut: config.cut,
+            observe: config.observe,
+            health: config.health,
             inputs,
             active: None,
             left: None,
             leaving: None,
             pending: None,
             override_: None,
+            hold: None,
+            hold_died: None,
+            hold_expired: false,
             exhausted: false,
             recovery_recorded: false,
             last_switch: None,
@@ -261,6 +225,8 @@ impl Machine {
             failovers: 0,
             redundant: None,
             refused: None,
+            decisions: VecDeque::new(),
+            entry: None,
             last_epoch: 0,
             next_probe: 1,
         }
@@ -295,6 +261,7 @@ impl Machine {
     ) {
         let mut cx = self.cx(now, policy, stall, out);
         let cx = &mut cx;
+        self.hold_expired = false;
         for (epoch, sample) in samples {
             self.observe(cx, *epoch, sample);
         }
@@ -321,6 +288,11 @@ impl Machine {
             }
             Event::Switch { priority, ticket } => self.on_switch(cx, priority, ticket),
             Event::ClearOverride => self.on_clear_override(cx),
+            Event::Hold { priority, hold, ticket } => self.on_hold(cx, priority, hold, ticket),
+            Event::ReleaseHold => self.on_release_hold(cx),
+            Event::Condition { priority, condition, raise } => {
+                self.on_condition(cx, priority, condition, raise);
+            }
             Event::Enable { priority, enabled } => self.on_enable(cx, priority, enabled),
             Event::Update(update) => self.on_update(cx, update),
             Event::Buffer(buffer) => self.on_buffer(cx, buffer),
@@ -333,8 +305,12 @@ impl Machine {
         // probe with no cooldown, an exhausted stream whose trial is due): pass until quiet.
         for _ in 0..8 {
             let before = cx.out.len();
+            self.expire_hold(cx);
             self.expire_runs(cx);
+            self.judge_health(cx);
             self.decide(cx);
+            self.await_first_packet(cx);
+            self.tend_gate(cx);
             self.run_probes(cx);
             if cx.out.len() == before {
                 break;
@@ -347,27 +323,22 @@ impl Machine {
         let mut nothing = Vec::new();
         let cx = self.cx(now, policy, stall, &mut nothing);
         let per_input = (0..self.inputs.len()).flat_map(|i| {
-            [self.run_deadline(&cx, i).map(|(at, _)| at), self.probe_deadline(&cx, i)]
+            [
+                self.run_deadline(&cx, i).map(|(at, _)| at),
+                self.probe_deadline(&cx, i),
+                self.health_deadline(&cx, i),
+            ]
         });
+        let hold = self.hold.map(|hold| hold.expires_at);
+        let moments = [hold, self.gate_deadline(), self.trust_deadline(&cx)];
         let leaving = self.leaving_run().map(|(config, run)| cx.silence_deadline(config, run).0);
         let leaving = leaving.filter(|at| *at > now);
         per_input
             .chain([leaving, self.failback_deadline(&cx)])
+            .chain(moments)
             .flatten()
             .filter(|at| *at < FOREVER_NS)
             .min()
-    }
-
-    /// What the packet plane is to do: the epoch on the air, and the epoch whose next packet
-    /// makes the cut.
-    pub(crate) fn air(&self) -> (Option<Epoch>, Option<Epoch>) {
-        let on_air = match self.leaving_run() {
-            Some((_, run)) => Some(run.epoch),
-            None => self.active_input().and_then(Input::epoch),
-        };
-        let target = self.pending.as_ref().and_then(|pending| self.index_of(pending.target));
-        let armed = target.and_then(|i| self.inputs[i].epoch());
-        (on_air, armed.filter(|epoch| Some(*epoch) != on_air))
     }
 
     /// Whether a hot input that is being opened now goes straight on the air: the stream is with
@@ -386,7 +357,7 @@ impl Machine {
     /// How many packets of an epoch are known; `None` for an epoch that is over.
     pub(crate) fn known_packets(&self, epoch: Epoch) -> Option<u64> {
         let i = self.index_of_epoch(epoch)?;
-        self.inputs[i].run.as_ref().map(|run| run.packets)
+        self.inputs[i].run.as_ref().map(|run| run.counts.packets)
     }
 
     /// The epochs whose next packet matters at once.
@@ -401,11 +372,15 @@ impl Machine {
                 self.better_inputs().iter().any(|better| better.priority() == input.priority())
                     && self.readiness(&cx, input) == select::Readiness::NextPacket
             };
+            let carries = self.active == Some(input.priority());
+            let is_target = self.pending.as_ref().is_some_and(|p| p.target == input.priority());
+            // One that waits for its keyframe only tells of the cut, by itself.
+            let next_packet_counts =
+                is_target || (carries && self.awaits_first_packet()) || next_packet_is_ripe();
             if open_choice
                 || input.failure.is_some()
                 || run.last.is_none()
-                || self.pending.as_ref().is_some_and(|p| p.target == input.priority())
-                || next_packet_is_ripe()
+                || (next_packet_counts && !self.waits_for_keyframe(run.epoch))
             {
                 out.push(run.epoch);
             }
@@ -473,6 +448,13 @@ impl Machine {
     }
 
     fn usable_inputs(&self) -> usize {
-        self.inputs.iter().filter(|input| input.is_candidate()).count()
+        self.inputs.iter().filter(|input| self.is_usable(input)).count()
+    }
+
+    /// Neither degraded nor stopped, as the status has it: an impaired input is usable as long as
+    /// it carries the stream.
+    fn is_usable(&self, input: &Input) -> bool {
+        let carries = self.left.is_none() && self.active == Some(input.priority());
+        input.is_candidate() && (carries || !input.is_impaired())
     }
 }

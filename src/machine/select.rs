@@ -3,6 +3,11 @@
 use super::{Cx, Input, Machine};
 use crate::types::{Nanos, Priority};
 
+/// A failback that lasts for so long was a good one.
+const CLEAN_NS: Nanos = 60_000_000_000;
+/// No damping beyond this.
+const MOST_DAMPED_NS: Nanos = 300_000_000_000;
+
 /// How far a better input is from a failback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readiness {
@@ -35,8 +40,17 @@ impl Machine {
     pub(super) fn air_delivers(&self, cx: &Cx<'_>) -> bool {
         match self.leaving_run() {
             Some((config, run)) => cx.run_delivers(config, run),
-            None => self.active_delivers(cx),
+            None => self.active_delivers(cx) || self.trust_deadline(cx).is_some(),
         }
+    }
+
+    /// The active input is suspected because of what was learned of it: until its packet timeout
+    /// it stays on the air, as long as nobody else delivers.
+    pub(super) fn trust_deadline(&self, cx: &Cx<'_>) -> Option<Nanos> {
+        let active = self.active_input()?;
+        let suspected = active.failure.as_ref().is_some_and(|failure| failure.suspected);
+        let run = active.run.as_ref().filter(|_| suspected)?;
+        Some(cx.timeout_deadline(&active.config, run)).filter(|at| cx.now < *at)
     }
 
     /// Delivering, and after a move forced by silence, later than the one that is left.
@@ -61,7 +75,8 @@ impl Machine {
     /// (when everything was lost) one that is proved, then the lowest number.
     pub(super) fn best_forced(&self, cx: &Cx<'_>) -> Option<Priority> {
         let candidates = || self.inputs.iter().filter(|input| input.is_candidate());
-        if let Some(chosen) = self.override_.or_else(|| self.manual_target())
+        let held = self.hold.map(|hold| hold.priority);
+        if let Some(chosen) = self.override_.or(held).or_else(|| self.manual_target())
             && candidates().any(|input| input.priority() == chosen)
         {
             return Some(chosen);
@@ -74,7 +89,9 @@ impl Machine {
             .filter(|input| !self.known_to_be_worse(input))
             .min_by_key(|input| {
                 let silent = !beginning && !self.known_to_deliver(cx, input);
-                (silent, self.exhausted && silent && !input.proved, input.priority())
+                // An impaired one that delivers is a last resort, and better than none.
+                let unproved = self.exhausted && silent && !input.proved;
+                (silent, input.is_impaired(), unproved, input.priority())
             })
             .map(Input::priority)
     }
@@ -86,8 +103,14 @@ impl Machine {
     /// Inputs strictly better than the active one, best first, where a voluntary move upwards is
     /// allowed at all.
     pub(super) fn better_inputs(&self) -> &[Input] {
+        let bound = self.override_.is_some() || self.hold.is_some();
+        if bound { &[] } else { self.higher_inputs() }
+    }
+
+    /// Inputs strictly better than the active one, best first.
+    pub(super) fn higher_inputs(&self) -> &[Input] {
         match self.active {
-            Some(active) if self.override_.is_none() && self.active_is_eligible() => {
+            Some(active) if self.active_is_eligible() => {
                 let end = self.inputs.partition_point(|input| input.priority() < active);
                 &self.inputs[..end]
             }
@@ -97,7 +120,7 @@ impl Machine {
 
     /// Whether an input is proved enough for a failback, cooldown aside.
     pub(super) fn readiness(&self, cx: &Cx<'_>, input: &Input) -> Readiness {
-        if !input.is_candidate() || !input.proved {
+        if !input.is_candidate() || !input.proved || input.is_impaired() {
             return Readiness::Unproved;
         }
         if !input.config.hot {
@@ -109,7 +132,7 @@ impl Machine {
         let (Some(since), Some(stamp)) = (input.steady_since, run.stamp) else {
             return Readiness::Unproved;
         };
-        let until = since.saturating_add(cx.policy.failback_stable_ns);
+        let until = since.saturating_add(self.required_stability(cx, input));
         if stamp >= until {
             Readiness::Ready
         } else if cx.now < until {
@@ -123,4 +146,42 @@ impl Machine {
     pub(super) fn cooldown_end(&self, cx: &Cx<'_>) -> Nanos {
         self.last_switch.map_or(0, |at| at.saturating_add(cx.policy.failback_cooldown_ns))
     }
+
+    /// The same for a failback to this input: a cold one that flaps waits longer.
+    pub(super) fn cooldown_end_for(&self, cx: &Cx<'_>, input: &Input) -> Nanos {
+        if input.config.hot {
+            return self.cooldown_end(cx);
+        }
+        let cooldown = self.damped(cx, input, cx.policy.failback_cooldown_ns);
+        self.last_switch.map_or(0, |at| at.saturating_add(cooldown))
+    }
+
+    /// How long a better hot input must have delivered without a gap.
+    pub(super) fn required_stability(&self, cx: &Cx<'_>, input: &Input) -> Nanos {
+        let own = self.failback_stable_ns;
+        let stable = if own == 0 { cx.policy.failback_stable_ns } else { own };
+        self.damped(cx, input, stable)
+    }
+
+    /// Doubled for each failback to the input that died young, up to five minutes.
+    fn damped(&self, cx: &Cx<'_>, input: &Input, span: Nanos) -> Nanos {
+        let clean = self.active == Some(input.priority())
+            && input.damping.since.is_some_and(|since| cx.now - since >= CLEAN_NS);
+        let level = if clean { 0 } else { u32::from(input.damping.level) };
+        span.saturating_mul(1 << level.min(32)).min(MOST_DAMPED_NS.max(span))
+    }
+
+    /// The input that carries the stream has failed: was the failback to it in vain?
+    pub(super) fn note_death(&mut self, cx: &Cx<'_>, i: usize) {
+        let damping = &mut self.inputs[i].damping;
+        if let Some(since) = damping.since.take() {
+            let young = cx.now - since < CLEAN_NS;
+            damping.level = if young { damping.level.saturating_add(1) } else { 0 };
+        }
+    }
+}
+
+/// A failback of that time has lasted long enough.
+pub(super) fn was_clean(cx: &Cx<'_>, since: Nanos) -> bool {
+    cx.now - since >= CLEAN_NS
 }

@@ -1,155 +1,11 @@
-//! Deciding a switch, bringing it about, and what follows from it: exhausted and restored.
+//! Bringing a decided switch about, and what follows from it: exhausted and restored.
 
-use super::select::Readiness;
-use super::{Action, Cx, Input, Machine, Pending, Run, Switch};
+use super::ledger::Decision;
+use super::{Action, Cx, Input, Machine, Run, Switch};
 use crate::events::EventKind;
-use crate::types::{Priority, SwitchReason};
+use crate::types::{Nanos, Priority, SwitchReason};
 
 impl Machine {
-    /// Puts the stream where it belongs, given the facts. A level, not an edge: called after
-    /// every event, and asking nothing of what the event was.
-    pub(super) fn decide(&mut self, cx: &mut Cx<'_>) {
-        self.note_restored_by_packets(cx);
-        if self.active_is_eligible() && !self.off_air_with_a_choice(cx) {
-            self.decide_voluntary(cx);
-        } else {
-            self.decide_forced(cx);
-        }
-        self.progress(cx);
-        self.sweep(cx);
-        self.note_redundancy(cx);
-    }
-
-    /// Exhausted, waiting for the first packet of an unproved start, and somebody else is known
-    /// to be better: nothing is on the air, so nothing speaks for waiting.
-    fn off_air_with_a_choice(&self, cx: &Cx<'_>) -> bool {
-        self.exhausted
-            && !self.active_delivers(cx)
-            && self.best_forced(cx).is_some_and(|best| Some(best) != self.active)
-            && self.active_input().is_some_and(|input| !input.proved)
-    }
-
-    fn decide_voluntary(&mut self, cx: &mut Cx<'_>) {
-        let kept = self.pending.as_ref().filter(|pending| {
-            pending.manual
-                || (pending.upward
-                    && self.better_inputs().iter().any(|i| i.priority() == pending.target))
-        });
-        let kept = kept.map(|pending| (pending.target, pending.manual));
-        if kept.is_none() {
-            let why = "the input on the air is good again";
-            self.supersede_pending(cx, why);
-        }
-        if kept.is_some_and(|(_, manual)| manual) {
-            return;
-        }
-        let mut refused = None;
-        let mut target = None;
-        let cooldown_end = self.cooldown_end(cx);
-        for input in self.better_inputs() {
-            if kept.is_some_and(|(target, _)| target <= input.priority()) {
-                break;
-            }
-            let remaining = match self.readiness(cx, input) {
-                Readiness::Ready if cx.now >= cooldown_end => {
-                    target = Some(input.priority());
-                    break;
-                }
-                Readiness::Ready => ("failback_cooldown", cooldown_end),
-                Readiness::Until(until) if until > cooldown_end => ("failback_stable", until),
-                Readiness::Until(_) => ("failback_cooldown", cooldown_end),
-                // Its next packet will do; still the same refusal.
-                Readiness::NextPacket => ("failback_stable", cx.now),
-                Readiness::Unproved => continue,
-            };
-            refused.get_or_insert((input.priority(), remaining.0, remaining.1));
-        }
-        if let Some(target) = target {
-            self.refused = None;
-            self.begin(cx, target, Begin::upward(SwitchReason::Failback));
-        } else {
-            self.note_refused(cx, refused);
-        }
-    }
-
-    fn note_refused(
-        &mut self,
-        cx: &mut Cx<'_>,
-        refused: Option<(Priority, &'static str, crate::types::Nanos)>,
-    ) {
-        let key = refused.map(|(to, rule, _)| (to, rule));
-        if self.refused == key {
-            return;
-        }
-        self.refused = key;
-        if let Some((to, rule, until)) = refused {
-            let remaining_ms = until.saturating_sub(cx.now) / 1_000_000;
-            cx.emit(EventKind::SwitchRefused { to, rule, remaining_ms });
-        }
-    }
-
-    fn decide_forced(&mut self, cx: &mut Cx<'_>) {
-        self.refused = None;
-        let Some(best) = self.best_forced(cx) else {
-            self.supersede_pending(cx, "no usable input is left");
-            return self.nothing_left(cx);
-        };
-        match &self.pending {
-            Some(pending) if pending.target == best => {}
-            _ => self.begin(cx, best, Begin::default()),
-        }
-    }
-
-    /// Decides a switch and brings its target up.
-    pub(super) fn begin(&mut self, cx: &mut Cx<'_>, target: Priority, how: Begin) {
-        self.supersede_pending(cx, "superseded by a later decision");
-        let Some(i) = self.index_of(target) else { return };
-        let (reason, detail) = match how.reason {
-            Some(reason) => (reason, String::new()),
-            None => self.forced_reason(),
-        };
-        if reason != SwitchReason::Initial {
-            cx.emit(EventKind::SwitchDecided { from: self.active, to: target, reason });
-        }
-        self.pending = Some(Pending {
-            target,
-            reason,
-            detail,
-            upward: how.upward,
-            manual: how.reason == Some(SwitchReason::Manual),
-            forced: !self.active_is_eligible(),
-            tickets: how.ticket.into_iter().collect(),
-            override_set: false,
-        });
-        let input = &mut self.inputs[i];
-        match &mut input.run {
-            Some(run) => run.trial = false,
-            None if input.config.hot => {
-                input.wanted_since.get_or_insert(cx.now);
-            }
-            None => self.start_run(cx, i, false),
-        }
-    }
-
-    /// Why the stream has to leave where it is.
-    fn forced_reason(&self) -> (SwitchReason, String) {
-        if self.exhausted {
-            return (SwitchReason::Recovery, String::new());
-        }
-        if let Some((reason, detail)) = self.left {
-            return (reason, detail.to_owned());
-        }
-        let Some(active) = self.active_input() else {
-            return (SwitchReason::Initial, String::new());
-        };
-        match (&active.failure, &active.last_failure) {
-            (Some(failure), _) => (failure.cause, failure.message.clone()),
-            // Proved again meanwhile, but its activation had ended with that failure.
-            (None, Some((_, why, cause))) => (*cause, why.clone()),
-            (None, None) => (SwitchReason::Error, String::new()),
-        }
-    }
-
     /// Carries the pending switch as far as it can go now.
     pub(super) fn progress(&mut self, cx: &mut Cx<'_>) {
         let Some(pending) = &self.pending else { return };
@@ -169,14 +25,20 @@ impl Machine {
     fn accept_ticket(&mut self, cx: &mut Cx<'_>) {
         let Some(pending) = self.pending.as_mut().filter(|pending| pending.manual) else { return };
         let target = pending.target;
-        pending.override_set = true;
+        let first = !std::mem::replace(&mut pending.override_set, true);
+        let hold = pending.hold;
         for ticket in std::mem::take(&mut pending.tickets) {
             cx.act(Action::Ticket { ticket, outcome: Ok(()) });
         }
-        self.set_override(cx, target);
+        match hold {
+            Some(hold) if first => self.set_hold(cx, target, hold),
+            Some(_) => {}
+            None => self.set_override(cx, target),
+        }
     }
 
     pub(super) fn set_override(&mut self, cx: &mut Cx<'_>, target: Priority) {
+        self.drop_hold(cx, "override");
         if self.override_.replace(target) != Some(target) {
             cx.emit(EventKind::OverrideSet { input_priority: target });
         }
@@ -185,29 +47,56 @@ impl Machine {
     /// The stream carries the pending target from now on.
     fn take_effect(&mut self, cx: &mut Cx<'_>, i: usize) {
         let forced = !self.active_is_eligible();
-        let (why_forced, why_detail) = self.forced_reason();
         let Some(pending) = self.pending.take() else { return };
         let (from, to) = (self.active, pending.target);
-        let (reason, detail) = if self.exhausted {
-            (SwitchReason::Recovery, String::new())
-        } else if from.is_none() {
-            (SwitchReason::Initial, String::new())
-        } else if forced && !(pending.manual && pending.forced) {
-            // The trigger that made it effective: the old one's end, unless it had come before.
-            (why_forced, why_detail)
-        } else {
-            (pending.reason, pending.detail)
-        };
+        let old = from.and_then(|from| self.index_of(from)).filter(|old| *old != i);
+        if let Some(old) = old.filter(|old| self.inputs[*old].failure.is_some()) {
+            // What was only suspected is a fact now.
+            self.end_of(cx, old);
+        }
+        let (reason, detail) = self.effective_reason(&pending, forced);
+        let was = self.on_the_air();
         self.active = Some(to);
         self.left = None;
+        self.hold_died = None;
         self.end_leaving(cx);
-        self.record_switch(cx, from, to, reason, detail);
+        self.record_switch(cx, from, to, reason, detail, pending.decided_at);
+        if from != Some(to) {
+            let cut = self.inputs[i].run.as_ref().is_some_and(|run| run.cut);
+            self.open_entry(cx, i, was, pending.gate, cut);
+        }
+        if let Some(old) = old {
+            self.note_left(cx, old, reason);
+        }
+        if matches!(reason, SwitchReason::Failback | SwitchReason::HoldReleased) {
+            self.inputs[i].damping.since = Some(cx.now);
+        }
         if self.exhausted {
             if self.inputs[i].proved {
                 self.restore(cx, to);
             } else {
                 self.recovery_recorded = true;
             }
+        }
+    }
+
+    /// The stream has left an input: an impaired one is degraded from now on.
+    fn note_left(&mut self, cx: &mut Cx<'_>, old: usize, reason: SwitchReason) {
+        let wrong = self.impairments(cx, old);
+        if wrong.iter().any(|wrong| wrong.rule == reason) {
+            self.note_death(cx, old);
+        }
+        // Left alive, after long enough: the failback to it was a good one.
+        let input = &mut self.inputs[old];
+        if let Some(since) = input.damping.since.take()
+            && super::select::was_clean(cx, since)
+        {
+            input.damping.level = 0;
+        }
+        if let Some(wrong) = wrong.first().filter(|_| input.failure.is_none() && input.enabled) {
+            let (input_priority, cause) = (input.priority(), wrong.rule);
+            input.steady_since = None;
+            cx.emit(EventKind::InputDegraded { input_priority, reason: wrong.text(), cause });
         }
     }
 
@@ -220,12 +109,35 @@ impl Machine {
         to: Priority,
         reason: SwitchReason,
         detail: String,
+        decided_at: Nanos,
     ) {
         if from == Some(to) && reason != SwitchReason::Recovery {
             return;
         }
-        self.switches.push_front(Switch { at: cx.now, from, to, reason, detail: detail.clone() });
+        let at = cx.now;
+        self.switches.push_front(Switch {
+            at,
+            from,
+            to,
+            reason,
+            detail: detail.clone(),
+            decided_at,
+            first_packet_at: None,
+            stall_us: None,
+            aligned: None,
+        });
         self.switches.truncate(cx.policy.switch_history);
+        let decision = Decision {
+            at,
+            what: "effective",
+            from,
+            to: Some(to),
+            reason,
+            rule: None,
+            until: None,
+            detail: detail.clone(),
+        };
+        self.enter(cx, decision);
         if let Some(from) = from.filter(|from| *from != to) {
             self.failovers += 1;
             self.last_switch = Some(cx.now);
@@ -256,14 +168,14 @@ impl Machine {
         {
             input.wanted_since = None;
         }
-        cx.emit(EventKind::SwitchFailed {
-            from: self.active,
-            to: pending.target,
-            reason: pending.reason,
-            message: message.to_owned(),
-        });
+        let (from, to, reason, detail) =
+            (self.active, pending.target, pending.reason, message.to_owned());
+        cx.emit(EventKind::SwitchFailed { from, to, reason, message: detail.clone() });
+        let (at, what, to) = (cx.now, "failed", Some(to));
+        self.enter(cx, Decision { at, what, from, to, reason, rule: None, until: None, detail });
         if pending.override_set {
             self.drop_override_of(cx, pending.target, override_gone);
+            self.drop_hold_of(cx, pending.target, override_gone);
         }
     }
 
@@ -281,7 +193,7 @@ impl Machine {
 
     /// No candidate: exhausted, unless the operator has stopped every input, or there never was
     /// one.
-    fn nothing_left(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn nothing_left(&mut self, cx: &mut Cx<'_>) {
         if self.inputs.iter().any(Input::is_candidate) {
             // Nobody who is known to be better off than the one on the air: it stays, until one
             // of them delivers.
@@ -302,18 +214,20 @@ impl Machine {
         if let Some(priority) = self.override_ {
             self.drop_override_of(cx, priority, "exhausted");
         }
+        self.drop_hold(cx, "exhausted");
         cx.emit(EventKind::Exhausted);
         cx.act(Action::Exhausted);
     }
 
-    fn note_restored_by_packets(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn note_restored_by_packets(&mut self, cx: &mut Cx<'_>) {
         if !self.exhausted || !self.active_delivers(cx) {
             return;
         }
         let Some(active) = self.active else { return };
         if !self.recovery_recorded {
             let detail = "ingest auto-reconnect".to_owned();
-            self.record_switch(cx, Some(active), active, SwitchReason::Recovery, detail);
+            let (reason, now) = (SwitchReason::Recovery, cx.now);
+            self.record_switch(cx, Some(active), active, reason, detail, now);
         }
         self.restore(cx, active);
     }
@@ -325,7 +239,7 @@ impl Machine {
         cx.act(Action::Restored);
     }
 
-    fn note_redundancy(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn note_redundancy(&mut self, cx: &mut Cx<'_>) {
         let usable_inputs = self.usable_inputs();
         let redundant = usable_inputs >= 2;
         match self.redundant.replace(redundant) {
@@ -366,13 +280,12 @@ impl Machine {
             cx.act(Action::Stop { priority, epoch });
         }
         if let Some(i) = self.index_of(priority).filter(|_| !leaving.removed) {
-            self.inputs[i].past_packets += leaving.run.packets;
-            self.inputs[i].past_bytes += leaving.run.bytes;
+            self.inputs[i].past.add(&leaving.run.totals);
         }
     }
 
     /// Stops every cold run that nobody wants any more.
-    fn sweep(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn sweep(&mut self, cx: &mut Cx<'_>) {
         for i in 0..self.inputs.len() {
             let input = &self.inputs[i];
             let priority = Some(input.priority());
@@ -384,25 +297,5 @@ impl Machine {
                 self.end_run(cx, i);
             }
         }
-    }
-}
-
-/// How a switch is decided.
-#[derive(Debug, Default)]
-pub(super) struct Begin {
-    /// `None`: whatever forces it.
-    reason: Option<SwitchReason>,
-    /// Only as long as the target is better than the active one.
-    upward: bool,
-    ticket: Option<u64>,
-}
-
-impl Begin {
-    pub(super) fn upward(reason: SwitchReason) -> Self {
-        Self { reason: Some(reason), upward: true, ticket: None }
-    }
-
-    pub(super) fn manual(ticket: u64) -> Self {
-        Self { reason: Some(SwitchReason::Manual), upward: false, ticket: Some(ticket) }
     }
 }

@@ -2,7 +2,7 @@
 //! `mod.rs` is read, and every cell is played on a machine.
 
 use super::*;
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, InputsUpdate};
 
 const SECOND: Nanos = 1_000_000_000;
 const SUBJECT: Priority = 1;
@@ -53,11 +53,12 @@ impl Play {
         let now = self.now;
         match self.counts.iter_mut().find(|(known, _)| *known == epoch) {
             Some((_, sample)) => {
-                *sample =
-                    Sample { packets: sample.packets + 1, stamp: now, settled: now, ..*sample };
+                sample.counts.packets += 1;
+                (sample.stamp, sample.settled) = (now, now);
             }
             None => {
-                let first = Sample { packets: 1, stamp: now, settled: now, ..Sample::default() };
+                let counts = Counts { packets: 1, ..Counts::default() };
+                let first = Sample { counts, stamp: now, settled: now, ..Sample::default() };
                 self.counts.push((epoch, first));
             }
         }

@@ -3,10 +3,16 @@
 
 use std::time::SystemTime;
 
+use super::Totals;
+use super::meter::Rates;
+use super::soft::window_of;
 use super::{Cx, Input, Machine, Sample};
 use crate::config::Policy;
 use crate::publish::Stall;
-use crate::status::{ErrorEntry, InputHealth, InputHealthSnapshot, RuntimeStatus, SwitchEvent};
+use crate::status::{
+    DecisionEntry, ErrorEntry, HoldStatus, ImpairedEntry, InputHealth, InputHealthSnapshot,
+    LearnedStatus, RuntimeStatus, SwitchEvent,
+};
 use crate::types::{Epoch, InputStatus, Nanos, Priority, StreamStatus};
 
 /// Why an input cannot be switched to.
@@ -23,10 +29,19 @@ impl Machine {
         if !input.enabled {
             return Err(NotEligible::Stopped);
         }
-        match &input.failure {
-            Some(failure) => Err(NotEligible::Degraded(failure.message.clone())),
-            None => Ok(()),
-        }
+        let why = match &input.failure {
+            Some(failure) => Some(failure.message.clone()),
+            None => self.soft_refusal(priority),
+        };
+        why.map_or(Ok(()), |why| Err(NotEligible::Degraded(why)))
+    }
+
+    /// What is wrong with a standby that is impaired, and so degraded.
+    pub(crate) fn soft_refusal(&self, priority: Priority) -> Option<String> {
+        let i = self.index_of(priority)?;
+        let carries = self.left.is_none() && self.active == Some(priority);
+        let soft = self.inputs[i].soft.as_ref().filter(|soft| !carries && soft.is_failed())?;
+        Some(soft.what_failed())
     }
 
     /// The samples' counts and times, without any decision: for a copy that is shown.
@@ -84,6 +99,10 @@ impl Machine {
                     to: switch.to,
                     reason: switch.reason,
                     detail: switch.detail.clone(),
+                    decided_at: Some(wall(switch.decided_at)),
+                    first_packet_at: switch.first_packet_at.map(wall),
+                    stall_us: switch.stall_us,
+                    aligned: switch.aligned,
                 })
                 .collect(),
             stream: stream.to_owned(),
@@ -92,6 +111,13 @@ impl Machine {
             leaving_input_priority: self.leaving_run().map(|(config, _)| config.priority),
             usable_inputs: self.usable_inputs(),
             failovers_total: self.failovers,
+            hold: self.hold.map(|hold| HoldStatus {
+                priority: hold.priority,
+                expires_at: wall(hold.expires_at),
+                dead: self.kept_in_death().is_some() && !self.active_is_eligible(),
+            }),
+            observe: self.is_observed(&cx),
+            decisions: self.shown_decisions(now, wall),
             transcoder: None,
             publisher: None,
         }
@@ -126,14 +152,20 @@ impl Machine {
             .leaving
             .as_ref()
             .filter(|leaving| !leaving.removed && leaving.config.priority == input.priority());
-        let runs = input.run.iter().chain(leaving.map(|leaving| &leaving.run));
-        let (packets, bytes) =
-            runs.fold((0, 0), |sum: (u64, u64), run| (sum.0 + run.packets, sum.1 + run.bytes));
+        let mut totals = input.past;
+        for run in input.run.iter().chain(leaving.map(|leaving| &leaving.run)) {
+            totals.add(&run.totals);
+        }
+        let Totals { packets, bytes, frames, lost, keyframes } = totals;
+        let rates = self.shown_rates(cx, input);
+        let soft = input.soft.as_ref();
+        let at = self.index_of(input.priority());
         InputHealthSnapshot {
             input_priority: input.priority(),
             last_packet_at: input.last_stamp.map(wall),
-            bitrate_kbps: 0.0,
-            packet_loss: 0.0,
+            bitrate_kbps: rates.kbps,
+            packet_loss: rates.loss_percent,
+            fps: rates.fps,
             status: self.input_status(cx, input),
             errors: input.errors.iter().map(entry).collect(),
             last_failure: input
@@ -144,9 +176,75 @@ impl Machine {
             running: is_running(input),
             proved: input.proved,
             epoch: input.epoch(),
-            packets: input.past_packets + packets,
-            bytes: input.past_bytes + bytes,
+            packets,
+            bytes,
+            frames,
+            lost,
+            keyframes,
+            impaired: at.map_or_else(Vec::new, |at| {
+                let shown = |found: super::Impairment| ImpairedEntry {
+                    rule: found.rule,
+                    value: found.value,
+                    limit: found.limit,
+                    name: found.name,
+                    since: wall(found.since),
+                };
+                self.impairments(cx, at).into_iter().map(shown).collect()
+            }),
+            conditions: soft.map_or_else(Vec::new, |soft| soft.raised()),
+            reference_kbps: soft.and_then(|soft| soft.meter.as_ref()?.reference_kbps()),
+            learned: learned_status(cx, input),
+            required_stable_ms: self.required_stability(cx, input) / 1_000_000,
         }
+    }
+
+    /// The window's estimates; where nothing is sampled, those since the look before.
+    fn shown_rates(&self, cx: &Cx<'_>, input: &Input) -> Rates {
+        let (Some(run), Some(soft)) = (&input.run, &input.soft) else { return Rates::default() };
+        if soft.meter.is_some() {
+            return input.rates().unwrap_or_default();
+        }
+        let rules = self.rules_of(cx, input).unwrap_or_default();
+        soft.glance.rates(cx.now, run, window_of(&rules))
+    }
+
+    /// The host looks at the stream: inputs that no rule samples are measured from look to look.
+    pub(crate) fn glance(
+        &mut self,
+        now: Nanos,
+        policy: &Policy,
+        stall: Stall,
+        samples: &[(Epoch, Sample)],
+    ) {
+        let mut nothing = Vec::new();
+        let cx = self.cx(now, policy, stall, &mut nothing);
+        for (epoch, sample) in samples {
+            let Some(i) = self.index_of_epoch(*epoch) else { continue };
+            let rules = self.rules_of(&cx, &self.inputs[i]).unwrap_or_default();
+            let Input { run: Some(run), soft, .. } = &mut self.inputs[i] else { continue };
+            let soft = soft.get_or_insert_with(Box::default);
+            if soft.meter.is_none() {
+                soft.glance.look(now, run.since, &sample.counts, window_of(&rules));
+            }
+        }
+    }
+
+    fn shown_decisions(
+        &self,
+        now: Nanos,
+        wall: &impl Fn(Nanos) -> SystemTime,
+    ) -> Vec<DecisionEntry> {
+        let shown = |decision: &super::Decision| DecisionEntry {
+            at: wall(decision.at),
+            what: decision.what.to_owned(),
+            from: decision.from,
+            to: decision.to,
+            reason: decision.reason,
+            rule: decision.rule.map(str::to_owned),
+            remaining_ms: decision.until.map(|until| until.saturating_sub(now) / 1_000_000),
+            detail: decision.detail.clone(),
+        };
+        self.decisions.iter().map(shown).collect()
     }
 
     fn input_status(&self, cx: &Cx<'_>, input: &Input) -> InputStatus {
@@ -154,9 +252,10 @@ impl Machine {
             InputStatus::Stopped
         } else if input.failure.is_some() {
             InputStatus::Degraded
-        } else if self.left.is_none() && self.active == Some(input.priority()) && cx.delivers(input)
-        {
-            InputStatus::Active
+        } else if self.left.is_none() && self.active == Some(input.priority()) {
+            if cx.delivers(input) { InputStatus::Active } else { InputStatus::Idle }
+        } else if input.is_impaired() {
+            InputStatus::Degraded
         } else {
             InputStatus::Idle
         }
@@ -165,7 +264,7 @@ impl Machine {
     /// Health as the gauge shows it: 1 for every input that is not degraded or stopped.
     #[cfg(feature = "metrics")]
     pub(crate) fn gauges(&self) -> impl Iterator<Item = (Priority, bool)> {
-        self.inputs.iter().map(|input| (input.priority(), input.is_candidate()))
+        self.inputs.iter().map(|input| (input.priority(), self.is_usable(input)))
     }
 
     #[cfg(feature = "metrics")]
@@ -217,4 +316,12 @@ fn is_running(input: &Input) -> bool {
         .run
         .as_ref()
         .is_some_and(|run| if hot { run.open || run.last.is_some() } else { run.accepted })
+}
+
+fn learned_status(cx: &Cx<'_>, input: &Input) -> Option<LearnedStatus> {
+    let run = input.run.as_ref()?;
+    let (learned, last) = (run.learned?, run.last?);
+    let cadence = input.soft.as_ref()?.cadence.as_ref()?;
+    let suspicion = cadence.suspicion(cx.now.saturating_sub(last));
+    Some(LearnedStatus { timeout_ms: learned as f64 / 1e6, suspicion })
 }

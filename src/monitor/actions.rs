@@ -3,7 +3,8 @@
 
 use super::Monitor;
 use crate::driver::{
-    Answer, CallId, DriverCall, Job, JobDeadline, ProbeCall, RebindCall, Slip, StartCall, StopCall,
+    Answer, CallId, DriverCall, Job, JobDeadline, KeyframeCall, ProbeCall, RebindCall, Slip,
+    StartCall, StopCall,
 };
 use crate::events::EventKind;
 use crate::machine::{Action, Event, ProbeOutcome};
@@ -55,6 +56,12 @@ impl Monitor {
                         let call = DriverCall::Rebind(call);
                         self.submit(stream.key, call, self.stop_deadline());
                     }
+                }
+                Action::RequestKeyframe { input, epoch } => {
+                    let stream_id = Arc::clone(&stream.id);
+                    let call = KeyframeCall { stream: stream_id, input, epoch };
+                    let call = DriverCall::RequestKeyframe(call);
+                    self.submit(stream.key, call, self.stop_deadline());
                 }
                 Action::Close { epoch } => {
                     if let Some((cell, counted)) = inner.plane.close(&core.cells, epoch)

@@ -292,6 +292,8 @@ impl Monitor {
         self.samples = samples;
         self.carry_out(stream, inner);
         inner.plane.reconcile(&core.cells, inner.machine.air());
+        let machine = &inner.machine;
+        inner.plane.set_learning(&core.cells, |epoch| machine.learns(epoch, &policy));
     }
 
     /// Sets the watch bits, and lists the watched cells for the looks at each tick. Answers
@@ -316,7 +318,10 @@ impl Monitor {
         }
         let unknown = self.samples.iter().any(|(epoch, sample)| {
             epochs.contains(epoch)
-                && inner.machine.known_packets(*epoch).is_some_and(|known| known < sample.packets)
+                && inner
+                    .machine
+                    .known_packets(*epoch)
+                    .is_some_and(|known| known < sample.counts.packets)
         });
         if !inner.watched.iter().eq(self.cells.iter().map(|(cell, _)| cell)) {
             let version = stream.watch_version.load(Ordering::Relaxed).wrapping_add(1);

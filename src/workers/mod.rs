@@ -230,7 +230,9 @@ impl CallRunner for Arc<Workers> {
                     never_begun.push(call.epoch);
                     false
                 }
-                DriverCall::Probe(_) | DriverCall::Rebind(_) => false,
+                DriverCall::Probe(_) | DriverCall::Rebind(_) | DriverCall::RequestKeyframe(_) => {
+                    false
+                }
                 DriverCall::Stop(_) => true,
             });
         }
@@ -255,6 +257,9 @@ fn carry_out(driver: &dyn IngestDriver, call: &DriverCall) {
         }
         DriverCall::Rebind(call) => {
             (None, hostcall::run(|| driver.rebind(call)).map(|()| Answer::Done))
+        }
+        DriverCall::RequestKeyframe(call) => {
+            (None, hostcall::run(|| driver.request_keyframe(call)).map(|()| Answer::Done))
         }
     };
     let answer = answered.unwrap_or_else(|panic| {

@@ -293,6 +293,7 @@ impl World {
                         _ => self.fail("a rebind of what does not run"),
                     }
                 }
+                other => self.tell(format!("  > keyframe {}", other.input_priority())),
             }
         }
     }

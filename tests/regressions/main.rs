@@ -90,6 +90,7 @@ pub(crate) fn show(call: &DriverCall) -> String {
         DriverCall::Rebind(call) => {
             format!("rebind {}>{}", call.from_priority, call.input.priority)
         }
+        other => format!("keyframe {}", other.input_priority()),
     }
 }
 
@@ -102,7 +103,7 @@ pub(crate) fn pump(engine: &HandEngine, probes: Probes) -> Vec<String> {
             (DriverCall::Start(call), _) => call.token().done(),
             (DriverCall::Probe(call), Probes::Good) => call.token().done(),
             (DriverCall::Probe(call), Probes::Unsupported) => call.token().unsupported(),
-            (DriverCall::Stop(_) | DriverCall::Rebind(_), _) => {}
+            _ => {}
         }
     }
     seen

@@ -245,6 +245,7 @@ fn policies_are_checked() {
         failback_stable_ms: ms,
         error_history: 1,
         switch_history: 1,
+        ..EngineConfig::default()
     };
     assert_eq!(hand.set_config(absurd.clone()), Ok(()));
     assert_eq!(hand.config(), absurd);

@@ -34,6 +34,7 @@ fn agree(hand: &HandEngine) -> Vec<String> {
             }
             DriverCall::Stop(_) => seen.push(format!("stop {priority}")),
             DriverCall::Rebind(_) => seen.push(format!("rebind {priority}")),
+            _ => seen.push(format!("keyframe {priority}")),
         }
     }
     seen

@@ -169,6 +169,10 @@ impl Hand {
                     }
                 }
             }
+            other => {
+                let text = format!("keyframe {}", other.input_priority());
+                stage.called(now, other.stream(), &text);
+            }
         }
     }
 

@@ -20,8 +20,8 @@ pub(crate) fn event(event: &Event) -> String {
         EventKind::InputFailover { from, to, reason, detail } => {
             format!("failover {from}>{to} {reason} {detail}")
         }
-        EventKind::SwitchRefused { to, rule, remaining_ms } => {
-            format!("refused {to} {rule} {remaining_ms}")
+        EventKind::SwitchRefused { to, rule, remaining_ms, .. } => {
+            format!("refused {} {rule} {remaining_ms}", or_none(*to))
         }
         EventKind::SwitchFailed { from, to, reason, message } => {
             format!("switch_failed {}>{to} {reason} {message}", or_none(*from))
@@ -35,6 +35,21 @@ pub(crate) fn event(event: &Event) -> String {
         EventKind::RedundancyLost { usable_inputs } => format!("redundancy_lost {usable_inputs}"),
         EventKind::RedundancyRegained { usable_inputs } => {
             format!("redundancy_regained {usable_inputs}")
+        }
+        EventKind::SwitchArmed { from, to, keyframe, max_wait_ms } => {
+            let gate = if *keyframe { format!("keyframe {max_wait_ms}") } else { String::new() };
+            format!("armed {}>{to} {gate}", or_none(*from))
+        }
+        EventKind::FirstPacket { input_priority, .. } => format!("first_packet {input_priority}"),
+        EventKind::InputImpaired { input_priority, rule, detail, .. } => {
+            format!("impaired {input_priority} {rule} {detail}")
+        }
+        EventKind::InputCleared { input_priority, rule } => {
+            format!("cleared {input_priority} {rule}")
+        }
+        EventKind::HoldSet { input_priority, ttl_ms } => format!("hold {input_priority} {ttl_ms}"),
+        EventKind::HoldReleased { input_priority, why } => {
+            format!("hold_released {input_priority} {why}")
         }
         EventKind::Stall { late_ms } => format!("stall {late_ms}"),
         other => format!("unknown {other:?}"),

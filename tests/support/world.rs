@@ -400,5 +400,6 @@ pub(crate) fn scaled(config: &EngineConfig, form: Form) -> EngineConfig {
         failback_stable_ms: real(config.failback_stable_ms, script::FAILBACK_STABLE),
         error_history: config.error_history,
         switch_history: config.switch_history,
+        ..config.clone()
     }
 }

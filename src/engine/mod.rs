@@ -1,5 +1,7 @@
 //! The public handle: every operation of a running engine.
 
+mod operator;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -11,14 +13,13 @@ use crate::error::Error;
 use crate::events::Subscription;
 use crate::hostcall;
 use crate::life::{Life, ShutdownReport, deadline_in, unknown_stream};
-use crate::machine::{Event, Machine, NotEligible};
+use crate::machine::{Event, Machine};
 use crate::publish::PublishLog;
 use crate::recorder::{Recorder, record_by_id};
 use crate::stats::EngineStats;
 use crate::status::{InputHealth, RuntimeStatus};
-use crate::stream::{Stream, own_spans, unknown_input};
-use crate::sync::{Arc, Ordering};
-use crate::ticket::SwitchTicket;
+use crate::stream::{Stream, learned_floor_ms, own_spans, unknown_input};
+use crate::sync::Arc;
 use crate::types::{Epoch, Nanos, Priority, Verdict};
 use crate::workers::spawn;
 
@@ -69,7 +70,8 @@ impl Engine {
         stream.validate()?;
         let core = self.core();
         let id: Arc<str> = Arc::from(stream.id.as_str());
-        let spans = own_spans(&[stream.packet_timeout_ms, stream.connect_timeout_ms]);
+        let learned = learned_floor_ms(stream.health.as_deref());
+        let spans = own_spans(&[stream.packet_timeout_ms, stream.connect_timeout_ms, learned]);
         let stream = core.enter(&id, |key| {
             let inputs = stream.inputs.clone();
             let entered = Stream::new(Arc::clone(&id), key, Machine::new(stream));
@@ -224,61 +226,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Moves the stream to this input and keeps it there (override) until that input degrades or
-    /// is removed, disabled or overridden. Validated at once; the ticket tells whether it was
-    /// accepted.
-    ///
-    /// # Errors
-    /// [`Error::UnknownStream`], [`Error::UnknownInput`], [`Error::InputDegraded`],
-    /// [`Error::InputStopped`]. Nothing is changed then.
-    pub fn switch_input(&self, stream: &str, priority: Priority) -> Result<SwitchTicket, Error> {
-        let core = self.core();
-        let found = self.known_input(stream, priority)?;
-        let id = || stream.to_owned();
-        let inner = found.inner.lock();
-        match inner.machine.check_switch(priority) {
-            // Commands are on their way that may change it: the machine's answer is the ticket's.
-            _ if found.queued.load(Ordering::Relaxed) > 0 => {}
-            Ok(()) | Err(NotEligible::Unknown) => {}
-            Err(NotEligible::Stopped) => {
-                return Err(Error::InputStopped { stream: id(), priority });
-            }
-            Err(NotEligible::Degraded(why)) => {
-                return Err(Error::InputDegraded { stream: id(), priority, why });
-            }
-        }
-        drop(inner);
-        let (ticket, state) = core.new_ticket()?;
-        core.command(&found, Event::Switch { priority, ticket });
-        Ok(SwitchTicket { state, hand_driven: core.clock.is_hand_driven() })
-    }
-
-    /// Takes the operator's override back; the normal rules apply again.
-    ///
-    /// # Errors
-    /// [`Error::UnknownStream`].
-    pub fn clear_override(&self, stream: &str) -> Result<(), Error> {
-        let found = self.stream(stream)?;
-        self.core().command(&found, Event::ClearOverride);
-        Ok(())
-    }
-
-    /// Switches an input off (it is no candidate any more; an active one is left) or on (it is
-    /// eligible, and unproved).
-    ///
-    /// # Errors
-    /// [`Error::UnknownStream`], [`Error::UnknownInput`].
-    pub fn set_input_enabled(
-        &self,
-        stream: &str,
-        priority: Priority,
-        enabled: bool,
-    ) -> Result<(), Error> {
-        let found = self.known_input(stream, priority)?;
-        self.core().command(&found, Event::Enable { priority, enabled });
-        Ok(())
-    }
-
     /// Adds, removes and updates inputs in one atomic step; at most one move results.
     ///
     /// # Errors
@@ -389,7 +336,7 @@ impl Engine {
         let (policy, stall) = (core.policy(), core.stall());
         let mut samples = Vec::new();
         let machine = {
-            let inner = stream.inner.lock();
+            let mut inner = stream.inner.lock();
             if stream.is_gone() {
                 return Err(unknown_stream(id));
             }
@@ -398,7 +345,10 @@ impl Engine {
             for (_, sample) in &mut samples {
                 sample.cut = false;
             }
-            inner.machine.refreshed(core.clock.now(), &policy, stall, &samples)
+            let now = core.clock.now();
+            let machine = inner.machine.refreshed(now, &policy, stall, &samples);
+            inner.machine.glance(now, &policy, stall, &samples);
+            machine
         };
         Ok(show(&machine, core.clock.now(), &policy))
     }

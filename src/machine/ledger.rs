@@ -1,0 +1,249 @@
+//! The ledger of decisions and refusals, with their numbers, and what became of the latest move:
+//! armed, effective, first packet forwarded.
+
+use super::{Action, Cx, Machine};
+use crate::events::EventKind;
+use crate::types::{Epoch, Nanos, Priority, SwitchReason};
+
+/// One decision or refusal.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Decision {
+    pub(crate) at: Nanos,
+    /// `decided`, `effective`, `refused` or `failed`.
+    pub(crate) what: &'static str,
+    pub(crate) from: Option<Priority>,
+    pub(crate) to: Option<Priority>,
+    pub(crate) reason: SwitchReason,
+    /// What stands against it.
+    pub(crate) rule: Option<&'static str>,
+    /// Until when that rule holds, where that is known.
+    pub(crate) until: Option<Nanos>,
+    pub(crate) detail: String,
+}
+
+/// A move that would be made, and is not.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Wish {
+    pub(crate) to: Option<Priority>,
+    pub(crate) reason: SwitchReason,
+    pub(crate) rule: &'static str,
+    pub(crate) until: Option<Nanos>,
+    pub(crate) detail: String,
+}
+
+/// A move that is effective, until the target's first packet goes out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// What was on the air, and stays there until the cut, and its last packet.
+    old: Option<Epoch>,
+    old_stamp: Option<Nanos>,
+    /// Packets of the target before the move.
+    before: (Option<Epoch>, u64),
+    /// The cut waits for a keyframe.
+    pub(super) gate: Option<Gate>,
+}
+
+/// A cut that waits for a keyframe.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gate {
+    pub(super) max_wait: Nanos,
+    /// Armed, and the target delivers: the wait counts from here.
+    pub(super) since: Option<Nanos>,
+    /// The wait is over: any packet cuts.
+    pub(super) relaxed: bool,
+}
+
+impl Gate {
+    pub(super) fn deadline(&self) -> Option<Nanos> {
+        self.since.filter(|_| !self.relaxed).map(|since| since.saturating_add(self.max_wait))
+    }
+}
+
+/// What the packet plane is to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Air {
+    /// Its packets go out.
+    pub(crate) on: Option<Epoch>,
+    /// Its next packet makes the cut.
+    pub(crate) armed: Option<Epoch>,
+    /// Only one that begins a keyframe does.
+    pub(crate) gated: bool,
+}
+
+impl Machine {
+    /// Enters something into the ledger.
+    pub(super) fn enter(&mut self, cx: &Cx<'_>, decision: Decision) {
+        self.decisions.push_front(decision);
+        self.decisions.truncate(cx.policy.switch_history);
+    }
+
+    /// Reports what stands against a move; once, until something else does.
+    pub(super) fn note_refused(&mut self, cx: &mut Cx<'_>, wish: Option<Wish>) {
+        let key = wish.as_ref().map(|wish| (wish.to, wish.reason, wish.rule));
+        if self.refused == key {
+            return;
+        }
+        self.refused = key;
+        if let Some(wish) = wish {
+            self.report_refused(cx, wish);
+        }
+    }
+
+    fn report_refused(&mut self, cx: &mut Cx<'_>, wish: Wish) {
+        let Wish { to, reason, rule, until, detail } = wish;
+        let remaining_ms = until.map_or(0, |until| until.saturating_sub(cx.now) / 1_000_000);
+        let kind =
+            EventKind::SwitchRefused { to, reason, rule, remaining_ms, detail: detail.clone() };
+        cx.emit(kind);
+        let (at, from, rule) = (cx.now, self.active, Some(rule));
+        self.enter(cx, Decision { at, what: "refused", from, to, reason, rule, until, detail });
+    }
+
+    /// What the packet plane is to do.
+    pub(crate) fn air(&self) -> Air {
+        let active = self.active_input().and_then(super::Input::epoch);
+        // A move that is effective and waits for its keyframe: the old one's word stands.
+        let waiting = self.entry.filter(|entry| entry.gate.is_some());
+        let on = match (self.leaving_run(), &waiting) {
+            (Some((_, run)), _) => Some(run.epoch),
+            (None, Some(entry)) => entry.old.filter(|old| self.index_of_epoch(*old).is_some()),
+            (None, None) => active,
+        };
+        let pending = self.pending.as_ref();
+        let target = pending.and_then(|pending| self.index_of(pending.target));
+        let (armed, gate) = match (target, waiting) {
+            (Some(i), _) => (self.inputs[i].epoch(), pending.and_then(|pending| pending.gate)),
+            (None, Some(entry)) => (active, entry.gate),
+            (None, None) => (None, None),
+        };
+        let armed = armed.filter(|epoch| Some(*epoch) != on);
+        Air { on, armed, gated: gate.is_some_and(|gate| !gate.relaxed) }
+    }
+
+    /// Whether the cut to this epoch waits for a keyframe of a target that is known to deliver:
+    /// its packets are of no interest until the cut, which tells by itself.
+    pub(super) fn waits_for_keyframe(&self, epoch: Epoch) -> bool {
+        let air = self.air();
+        air.gated && air.armed == Some(epoch)
+    }
+
+    /// Arms what is to be armed: the wait for a keyframe begins, or is over.
+    pub(super) fn tend_gate(&mut self, cx: &mut Cx<'_>) {
+        let target = match &self.pending {
+            Some(pending) => self.index_of(pending.target),
+            None => self.active.and_then(|active| self.index_of(active)),
+        };
+        let Some(i) = target else { return };
+        let run = self.inputs[i].run.as_ref();
+        let (epoch, delivers) = (run.map(|run| run.epoch), run.is_some_and(|r| r.last.is_some()));
+        let to = self.inputs[i].priority();
+        let from = self.active;
+        if let Some(pending) = self.pending.as_mut() {
+            if !pending.armed && epoch.is_some() && delivers {
+                pending.armed = true;
+                let max_wait_ms = pending.gate.map_or(0, |gate| gate.max_wait / 1_000_000);
+                let keyframe = pending.gate.is_some();
+                cx.emit(EventKind::SwitchArmed { from, to, keyframe, max_wait_ms });
+            }
+        }
+        let gate = match &mut self.pending {
+            Some(pending) => pending.gate.as_mut(),
+            None => self.entry.as_mut().and_then(|entry| entry.gate.as_mut()),
+        };
+        let (Some(gate), Some(epoch)) = (gate, epoch.filter(|_| delivers)) else { return };
+        let begins = gate.since.is_none();
+        gate.since.get_or_insert(cx.now);
+        let until = gate.deadline();
+        gate.relaxed |= until.is_some_and(|until| cx.now >= until);
+        if !begins {
+            return;
+        }
+        let input = self.inputs[i].config.clone();
+        cx.act(Action::RequestKeyframe { input, epoch });
+        let reason = self.pending.as_ref().map(|pending| pending.reason);
+        let reason = reason.or_else(|| self.switches.front().map(|switch| switch.reason));
+        let reason = reason.unwrap_or(SwitchReason::Manual);
+        let (to, rule, detail) = (Some(to), "awaiting_keyframe", String::new());
+        self.report_refused(cx, Wish { to, reason, rule, until, detail });
+    }
+
+    pub(super) fn gate_deadline(&self) -> Option<Nanos> {
+        match &self.pending {
+            Some(pending) => pending.gate.as_ref().and_then(Gate::deadline),
+            None => self.entry.as_ref()?.gate.as_ref().and_then(Gate::deadline),
+        }
+    }
+
+    /// What is on the air now, and the last packet that it is known to have had there.
+    pub(super) fn on_the_air(&self) -> (Option<Epoch>, Option<Nanos>) {
+        let on = self.air().on;
+        match self.entry {
+            // The move before has not had a packet yet.
+            Some(entry) => (on, entry.old_stamp),
+            None => (on, on.and_then(|on| self.stamp_of(on))),
+        }
+    }
+
+    /// A move is effective: its first packet is awaited, and the keyframe, where the cut waits
+    /// for one. `cut`: that packet has come already.
+    pub(super) fn open_entry(
+        &mut self,
+        cx: &mut Cx<'_>,
+        i: usize,
+        (old, old_stamp): (Option<Epoch>, Option<Nanos>),
+        gate: Option<Gate>,
+        cut: bool,
+    ) {
+        let run = self.inputs[i].run.as_ref();
+        let before = (run.map(|run| run.epoch), run.map_or(0, |run| run.counts.packets));
+        self.entry = Some(Entry { old, old_stamp, before, gate: gate.filter(|_| !cut) });
+        if cut {
+            self.close_entry(cx, i, gate.is_some());
+        }
+    }
+
+    fn stamp_of(&self, epoch: Epoch) -> Option<Nanos> {
+        let leaving = self.leaving_run().map(|(_, run)| run).filter(|run| run.epoch == epoch);
+        let run = match leaving {
+            Some(run) => Some(run),
+            None => self.index_of_epoch(epoch).and_then(|i| self.inputs[i].run.as_ref()),
+        };
+        run.and_then(|run| run.stamp)
+    }
+
+    /// Looks whether the first packet after the move has come.
+    pub(super) fn await_first_packet(&mut self, cx: &mut Cx<'_>) {
+        let Some(entry) = self.entry else { return };
+        let Some(i) = self.active.and_then(|active| self.index_of(active)) else { return };
+        let Some(run) = self.inputs[i].run.as_ref() else { return };
+        let gated = entry.gate.is_some();
+        let (epoch, packets) = entry.before;
+        let counted = run.counts.packets > if epoch == Some(run.epoch) { packets } else { 0 };
+        if if gated { run.cut } else { counted } {
+            self.close_entry(cx, i, gated);
+        }
+    }
+
+    /// Whether the first packet after the latest move is still to come.
+    pub(super) fn awaits_first_packet(&self) -> bool {
+        self.entry.is_some()
+    }
+
+    fn close_entry(&mut self, cx: &mut Cx<'_>, i: usize, gated: bool) {
+        let Some(entry) = self.entry.take() else { return };
+        let Some(run) = self.inputs[i].run.as_ref() else { return };
+        let Some(at) = run.stamp else { return };
+        // One that stayed on the air until the keyframe may have gone on.
+        let later = entry.old.filter(|_| entry.gate.is_some()).and_then(|old| self.stamp_of(old));
+        let old = entry.old_stamp.max(later);
+        let stall_us = old.map(|old| at.saturating_sub(old) / 1000);
+        let aligned = gated.then_some(run.aligned);
+        if let Some(switch) = self.switches.front_mut() {
+            switch.first_packet_at = Some(at);
+            switch.stall_us = stall_us;
+            switch.aligned = aligned;
+        }
+        let input_priority = self.inputs[i].priority();
+        cx.emit(EventKind::FirstPacket { input_priority, stall_us, aligned });
+    }
+}
