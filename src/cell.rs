@@ -11,7 +11,7 @@
 //! # Orderings
 //! | field | writers | readers | guarantee |
 //! |---|---|---|---|
-//! | `packets`, `bytes`, `frames` .. `gaps` | its recorder, relaxed | monitor, relaxed | each exact on its own; a sample may be torn between them |
+//! | `packets`, `bytes`, `frames_lost` .. `gaps` | its recorder, relaxed | monitor, relaxed | each exact on its own; a sample may be torn between them |
 //! | `last` | its recorder, release | monitor, acquire | a monitor that sees this stamp sees the packets counted before it |
 //! | `flags` | control plane and cutting producers, SeqCst CAS | recorder, acquire; all others SeqCst | see [`crate::handover`] |
 //! | `bytes` of a by-id cell ([`Cell::home`]) | control plane, release | by-id calls, acquire | who finds the home finds it opened |
@@ -39,14 +39,13 @@ pub(crate) struct Cell {
     pub(crate) flags: Atomic<Flags>,
     /// While armed: the cell on the air, index and tag.
     pub(crate) peer: AtomicU64,
-    /// Video frames begun, wrapping; so are the next two.
-    pub(crate) frames: AtomicU32,
-    /// Packets lost.
-    pub(crate) lost: AtomicU32,
-    /// Packets on which a keyframe cut may fall.
-    pub(crate) keyframes: AtomicU32,
-    /// Packets with video (low half) and with audio (high half), wrapping each by itself.
-    pub(crate) tracks: AtomicU32,
+    /// Video frames begun (low half) and packets lost (high half), wrapping. Two counts to a word:
+    /// one load and store for both. A carry from the low one, once in 2^32, is a packet lost.
+    pub(crate) frames_lost: AtomicU64,
+    /// Packets on which a keyframe cut may fall (low half), packets with video (next 16 bits) and
+    /// with audio (last 16 bits), wrapping. What carries into the audio comes with video, so it
+    /// never looks like audio alone.
+    pub(crate) keys_tracks: AtomicU64,
     /// The longest gap between two packets, in units of [`GAP_UNIT_NS`]: of the present block of
     /// time (low half) and of the block before (high half). Where the learn bit is set.
     pub(crate) gaps: AtomicU32,
@@ -70,17 +69,13 @@ impl Cell {
     /// stores, as for the packets.
     #[inline]
     pub(crate) fn count_more(&self, packet: Packet) {
-        let add = |word: &AtomicU32, n: u32| {
+        let add = |word: &AtomicU64, n: u64| {
             word.store(word.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
         };
-        add(&self.frames, u32::from(packet.frames));
-        add(&self.lost, u32::from(packet.lost));
-        add(&self.keyframes, u32::from(packet.is_cut_point()));
-        let tracks = self.tracks.load(Ordering::Relaxed);
-        let video = (tracks as u16).wrapping_add(packet.tracks.contains(Tracks::VIDEO).into());
-        let audio =
-            ((tracks >> 16) as u16).wrapping_add(packet.tracks.contains(Tracks::AUDIO).into());
-        self.tracks.store(u32::from(video) | u32::from(audio) << 16, Ordering::Relaxed);
+        add(&self.frames_lost, u64::from(packet.frames) | u64::from(packet.lost) << 32);
+        let video = u64::from(packet.tracks.contains(Tracks::VIDEO));
+        let audio = u64::from(packet.tracks.contains(Tracks::AUDIO));
+        add(&self.keys_tracks, u64::from(packet.is_cut_point()) | video << 32 | audio << 48);
     }
 
     /// Notes the gap between two packets, at their times. A gap counts in the block in which it
@@ -234,12 +229,11 @@ impl Cells {
             tag
         });
         let cell = self.get(index);
-        for word in [&cell.last, &cell.packets, &cell.bytes, &cell.peer] {
+        let counts = [&cell.packets, &cell.bytes, &cell.frames_lost, &cell.keys_tracks];
+        for word in counts.into_iter().chain([&cell.last, &cell.peer]) {
             word.store(0, Ordering::Relaxed);
         }
-        for word in [&cell.frames, &cell.lost, &cell.keyframes, &cell.tracks, &cell.gaps] {
-            word.store(0, Ordering::Relaxed);
-        }
+        cell.gaps.store(0, Ordering::Relaxed);
         cell.flags.store(Flags::new(Gate::Stale, false, tag, 0), Ordering::SeqCst);
         index
     }

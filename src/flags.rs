@@ -58,10 +58,10 @@ impl Flags {
         }
     }
 
-    /// Drop or forward, unwatched: nothing to do but to count and to answer.
+    /// Drop or forward, unwatched, no gaps wanted: nothing to do but to count and to answer.
     #[inline]
     pub(crate) fn is_plain(self) -> bool {
-        let low = self.0 & (7 | WATCH);
+        let low = self.0 & (7 | WATCH | LEARN);
         low == Gate::Drop as u64 || low == Gate::Forward as u64
     }
 
@@ -122,7 +122,8 @@ mod tests {
         let forward = flags.with(Gate::Forward, 3).watched(false);
         assert_eq!((forward.tag(), forward.cut()), (0x02BC_DEF1, 3));
         let learning = forward.learning(true).aligned(true);
-        assert!(learning.learns() && learning.is_aligned() && learning.is_plain());
+        assert!(learning.learns() && learning.is_aligned() && !learning.is_plain());
+        assert!(learning.learning(false).is_plain());
         assert_eq!(learning.with(Gate::Drop, 9).learning(false).aligned(false).tag(), 0x02BC_DEF1);
         assert!(learning.with(Gate::Drop, 9).learns());
         assert!(forward.is_plain() && !forward.watched(true).is_plain() && !flags.is_plain());

@@ -474,13 +474,15 @@ fn attach(cells: &Cells, by_id: CellIndex, home: CellIndex) -> (CellIndex, u64) 
 
 /// What one cell has counted.
 fn counts(cell: &Cell) -> Counts {
+    let (frames_lost, keys_tracks) =
+        (cell.frames_lost.load(Relaxed), cell.keys_tracks.load(Relaxed));
     Counts {
         packets: cell.packets.load(Relaxed),
         bytes: cell.bytes.load(Relaxed),
-        frames: cell.frames.load(Relaxed),
-        lost: cell.lost.load(Relaxed),
-        keyframes: cell.keyframes.load(Relaxed),
-        video: cell.tracks.load(Relaxed) as u16,
-        audio: (cell.tracks.load(Relaxed) >> 16) as u16,
+        frames: frames_lost as u32,
+        lost: (frames_lost >> 32) as u32,
+        keyframes: keys_tracks as u32,
+        video: (keys_tracks >> 32) as u16,
+        audio: (keys_tracks >> 48) as u16,
     }
 }

@@ -117,14 +117,14 @@ impl Recorder {
     fn record_stamped(&mut self, packet: Packet, stamp: u64) -> Verdict {
         let flags = self.flags();
         if !flags.is_plain() {
-            return self.record_watched(packet, stamp);
+            return self.record_watched(packet.bytes, packet.pack_more(), stamp);
         }
-        self.count(packet, stamp, flags.learns());
+        self.count(packet, stamp);
         if flags.gate() == Gate::Forward { Verdict::Forward(flags.cut()) } else { Verdict::Drop }
     }
 
     #[inline]
-    fn count(&self, packet: Packet, stamp: u64, learns: bool) {
+    fn count(&self, packet: Packet, stamp: u64) {
         let cell = self.cell();
         // Plain loads and stores: this recorder is the cell's only writer.
         let packets = cell.packets.load(Ordering::Relaxed) + 1;
@@ -134,16 +134,23 @@ impl Recorder {
         if packet.has_more() {
             cell.count_more(packet);
         }
-        if learns {
-            cell.note_gap(cell.last.load(Ordering::Relaxed) & !PRECISE, stamp & !PRECISE);
-        }
         // Release pairs with the monitor's acquire: who sees the stamp sees the count.
         cell.last.store(stamp, Ordering::Release);
     }
 
-    /// Somebody waits for this packet, or the epoch is over.
+    /// Somebody waits for this packet, its gap is wanted, or the epoch is over.
     #[cold]
-    fn record_watched(&mut self, packet: Packet, stamp: u64) -> Verdict {
+    fn record_watched(&mut self, bytes: u32, more: u64, stamp: u64) -> Verdict {
+        let packet = Packet::unpack(bytes, more);
+        let flags = self.flags();
+        if flags.learns() && flags.learning(false).is_plain() {
+            self.note_gap(stamp);
+            self.count(packet, stamp);
+            return match flags.gate() {
+                Gate::Forward => Verdict::Forward(flags.cut()),
+                _ => Verdict::Drop,
+            };
+        }
         let cells = &self.core.cells;
         let seen = handover::flags(cells, self.index);
         if seen.gate() == Gate::Stale {
@@ -151,8 +158,16 @@ impl Recorder {
         }
         // The published word may have slept while nothing ran.
         let stamp = if stamp & PRECISE == 0 { self.core.clock.refresh() } else { stamp };
-        self.count(packet, stamp, seen.learns());
+        if seen.learns() {
+            self.note_gap(stamp);
+        }
+        self.count(packet, stamp);
         answer_watched(&self.core, self.index, self.index, seen, packet.is_cut_point())
+    }
+
+    fn note_gap(&self, stamp: u64) {
+        let cell = self.cell();
+        cell.note_gap(cell.last.load(Ordering::Relaxed) & !PRECISE, stamp & !PRECISE);
     }
 
     /// Reports that the source has failed: the input is degraded at once, and this recorder's

@@ -130,7 +130,8 @@ pub struct InputHealthSnapshot {
     /// Learned silence, where it is on and enough is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learned: Option<LearnedStatus>,
-    /// How long it must have been healthy before a failback to it (hot; damped if it flaps), ms.
+    /// What a failback to it has to wait for, longer if it flaps, ms: how long it must have been
+    /// healthy (hot), or the cooldown since the last switch (cold).
     #[serde(default)]
     pub required_stable_ms: u64,
 }

@@ -8,8 +8,8 @@
 //! * **At a cut** the first packet of the new input continues its track: its DTS becomes the
 //!   track's last DTS plus one frame, however many hours the clocks are apart. The frame's length
 //!   is the duration that was given with the last packet, or what the track's DTS have shown.
-//!   (Where frames were reordered more deeply than the new input's are, it comes that much later:
-//!   it is shown one frame after the last that was shown.)
+//!   Where frames are reordered and the cut leaves out B-frames, DTS pauses for these, so that
+//!   nothing new is shown before something old ([`Timeline::by_dts_alone`] does without).
 //! * **One offset for all tracks** of an input between two cuts: the A/V offset of the new input
 //!   is kept to the tick. The offset is a whole number of output ticks, added after each time is
 //!   rounded by itself: nothing drifts.
@@ -159,6 +159,7 @@ pub enum Mapped {
 pub struct Timeline {
     output: Timebase,
     start: Option<i64>,
+    by_dts_alone: bool,
     max_jump: i64,
     cut: u32,
     /// Where the clock that is on the air stands; `None` until its first packet.
@@ -175,6 +176,7 @@ impl Timeline {
         let timeline = Self {
             output,
             start: None,
+            by_dts_alone: false,
             max_jump: 0,
             cut: 0,
             anchor: None,
@@ -188,6 +190,14 @@ impl Timeline {
     #[must_use]
     pub fn start_at(mut self, dts: i64) -> Self {
         self.start = Some(dts);
+        self
+    }
+
+    /// The same, continuing every track one frame behind its last DTS, even if a frame of the new
+    /// input is then shown at the time of one of the old input, or before it (B-frames).
+    #[must_use]
+    pub fn by_dts_alone(mut self) -> Self {
+        self.by_dts_alone = true;
         self
     }
 
@@ -234,8 +244,8 @@ impl Timeline {
         let duration = timebase.convert(packet.duration.max(0), self.output).unwrap_or(0);
         let duration = duration.min(self.max_jump);
         let source = self.take_place(place, at);
-        let step = before.filter(|_| !fresh).map(|before| at - before.at);
-        let step = step.filter(|&step| step <= self.max_jump);
+        let step = before.map(|before| at - before.at);
+        let step = step.filter(|step| (1..=self.max_jump).contains(step));
         let pts = pts.map(|pts| pts.saturating_add(place.offset));
         let sent = self.tracks.entry(track).or_default();
         sent.sent(dts, pts.unwrap_or(dts), duration, source, step);
@@ -335,7 +345,7 @@ impl Timeline {
                 let delay = pts.unwrap_or(at) - at;
                 let shown = known.shown_end().saturating_sub(delay);
                 let is_usual = shown.saturating_sub(known.end()) <= back;
-                if is_usual { known.end().max(shown) } else { known.end() }
+                if is_usual && !self.by_dts_alone { known.end().max(shown) } else { known.end() }
             }
             (_, furthest) => furthest.or(self.start).unwrap_or(at),
         };

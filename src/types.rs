@@ -241,13 +241,34 @@ impl Packet {
     #[must_use]
     #[inline]
     pub const fn is_cut_point(self) -> bool {
-        self.keyframe && (self.tracks.is_empty() || self.tracks.contains(Tracks::VIDEO))
+        // Without a branch: packets differ, and a wrong guess costs more than all the counting.
+        self.keyframe & (self.tracks.is_empty() | self.tracks.contains(Tracks::VIDEO))
+    }
+
+    /// All but the size in one register: a packet that is passed by reference would have to be
+    /// written to memory first, on every call, whether or not the callee is reached.
+    #[inline]
+    pub(crate) const fn pack_more(self) -> u64 {
+        self.frames as u64
+            | (self.lost as u64) << 16
+            | (self.tracks.0 as u64) << 32
+            | (self.keyframe as u64) << 40
+    }
+
+    pub(crate) const fn unpack(bytes: u32, more: u64) -> Self {
+        Self {
+            bytes,
+            frames: more as u16,
+            lost: (more >> 16) as u16,
+            tracks: Tracks((more >> 32) as u8),
+            keyframe: more >> 40 != 0,
+        }
     }
 
     /// Whether there is more to count than packet and bytes.
     #[inline]
     pub(crate) const fn has_more(self) -> bool {
-        self.frames != 0 || self.lost != 0 || !self.tracks.is_empty() || self.keyframe
+        (self.frames | self.lost | self.tracks.0 as u16 | self.keyframe as u16) != 0
     }
 }
 
@@ -320,6 +341,8 @@ mod tests {
         );
         assert!(!Packet::new(1316).tracks(Tracks::VIDEO).is_cut_point());
         assert!(!Packet::new(1316).has_more() && key.has_more());
+        let full = key.tracks(Tracks::AUDIO | Tracks::OTHER).frames(u16::MAX).lost(513);
+        assert_eq!(Packet::unpack(full.bytes, full.pack_more()), full);
         assert_eq!(
             format!("{:?} {:?}", Tracks::NONE, Tracks::VIDEO | Tracks::OTHER),
             "NONE VIDEO|OTHER"

@@ -167,6 +167,7 @@ mod tests {
         let key = |units: &[&[u8]]| begins_with_keyframe(Coding::H265, &stream(units));
         assert!(key(&[&[0x46, 1, 0x10], &[19 << 1, 1]]) && key(&[&[21 << 1, 1]]));
         assert!(key(&[&[0x46, 1, 0x10], &[32 << 1, 1]]));
+        assert!(!key(&[&[32 << 1, 1], &[15 << 1, 1]]), "parameters before another picture");
         assert!(!key(&[&[22 << 1, 1]]) && !key(&[&[1 << 1, 1]]) && !key(&[&[15 << 1, 1]]));
         let key = |units: &[&[u8]]| begins_with_keyframe(Coding::Mpeg2, &stream(units));
         assert!(key(&[&[0xb3, 0x16], &[0xb8, 0], &[0, 0, 0x0f]]), "an I picture");
@@ -182,7 +183,8 @@ mod tests {
         assert!(!key(&[0x41, 1]) && !key(&[0x68, 1]) && !key(&[]));
         assert!(key(&[0x78, 0, 2, 0x09, 0xf0, 0, 2, 0x67, 1]), "an aggregate");
         assert!(!key(&[0x78, 0, 2, 0x41, 0xf0, 0, 9, 0x41]), "with a length beyond its end");
-        assert!(key(&[0x79, 0, 0, 0, 1, 0x65]), "with a decoding order number");
+        assert!(!key(&[0x78, 0, 3, 0x41, 0, 0x67]), "inside a unit anything may stand");
+        assert!(key(&[0x79, 0, 9, 0, 1, 0x65]), "with a decoding order number");
         assert!(key(&[0x7c, 0x85, 1]), "the first fragment");
         assert!(!key(&[0x7c, 0x05, 1]) && !key(&[0x7c, 0x81, 1]) && !key(&[0x7c]));
     }

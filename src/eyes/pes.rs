@@ -77,6 +77,9 @@ mod tests {
         let mut without_marker = whole.clone();
         without_marker[11] &= 0xfe;
         assert_eq!(Pes::of(&without_marker).unwrap().pts, None);
+        let mut foreign = whole.clone();
+        foreign[6] = 0x44;
+        assert_eq!(Pes::of(&foreign).unwrap().pts, None, "the head of MPEG-1");
         let mut private = whole.clone();
         private[3] = 0xbf;
         let private = Pes::of(&private).unwrap();

@@ -109,7 +109,11 @@ fn a_damaged_or_foreign_table_says_nothing() {
     // A map on a PID that the association table does not name.
     eyes.look(&mux.section(0x0fff, 2, 0, MAP));
     assert_eq!(eyes.look(&mux.more(0x102)).packet.tracks, Tracks::NONE);
-    eyes.look(&mux.tables());
+    // The map of another programme on that programme's PID.
+    eyes.look(&mux.section(0, 0, 0, &[0, 1, 0xf0, 0x00, 0, 2, 0xf0, 0x01]));
+    eyes.look(&mux.section(0x1001, 2, 0, MAP));
+    assert_eq!(eyes.look(&mux.more(0x102)).packet.tracks, Tracks::NONE);
+    eyes.look(&mux.section(MAP_PID, 2, 0, MAP));
     assert_eq!(eyes.look(&mux.more(0x102)).packet.tracks, Tracks::AUDIO);
 }
 

@@ -110,7 +110,7 @@ impl Cadence {
         let gap = units(longest_gap_ns);
         // It may hold no more than the rest of a segment that came across the blocks' border.
         let rest = gap < self.long / 2;
-        self.long = if rest || gap < LONG { 0 } else { gap };
+        self.long = if gap < LONG { 0 } else { gap };
         if rest {
             return;
         }

@@ -60,7 +60,7 @@ impl Machine {
             }
         }
         let reason =
-            if self.hold_expired { SwitchReason::HoldReleased } else { SwitchReason::Failback };
+            if self.hold_ended { SwitchReason::HoldReleased } else { SwitchReason::Failback };
         let mut target = None;
         for input in self.higher_inputs() {
             if kept.is_some_and(|(target, _)| target <= input.priority()) {
@@ -104,6 +104,9 @@ impl Machine {
             Readiness::Ready => ("failback_cooldown", Some(cooldown_end)),
             Readiness::Until(until) if until > cooldown_end => ("failback_stable", Some(until)),
             Readiness::Until(_) => ("failback_cooldown", Some(cooldown_end)),
+            Readiness::NextPacket if cx.now < cooldown_end => {
+                ("failback_cooldown", Some(cooldown_end))
+            }
             // Its next packet will do; still the same refusal.
             Readiness::NextPacket => ("failback_stable", Some(cx.now)),
         };
@@ -226,7 +229,7 @@ impl Machine {
         let Some(active) = self.active_input() else {
             return (SwitchReason::Initial, String::new());
         };
-        if self.hold_expired {
+        if self.hold_ended {
             return (SwitchReason::HoldReleased, String::new());
         }
         match (&active.failure, &active.last_failure) {

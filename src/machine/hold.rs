@@ -57,7 +57,7 @@ impl Machine {
     pub(super) fn expire_hold(&mut self, cx: &mut Cx<'_>) {
         if self.hold.is_some_and(|hold| cx.now >= hold.expires_at) {
             self.drop_hold(cx, "expired");
-            self.hold_expired = true;
+            self.hold_ended = true;
         }
     }
 

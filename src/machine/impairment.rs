@@ -49,7 +49,7 @@ impl Machine {
             SwitchReason::Fps => (rates.fps, rules.fps.min),
             SwitchReason::Loss => (rates.loss_percent, rules.loss.max_percent),
             _ => {
-                let silent_ms = cx.now.saturating_sub(meter.video_at) / 1_000_000;
+                let silent_ms = meter.video_silent(cx.now) / 1_000_000;
                 (silent_ms as f64, rules.track_silence.video_ms as f64)
             }
         };

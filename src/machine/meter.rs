@@ -20,7 +20,6 @@ pub(crate) struct Rates {
     pub(crate) fps: f64,
     pub(crate) loss_percent: f64,
     pub(crate) video: bool,
-    pub(crate) audio: bool,
 }
 
 /// What was counted at one moment.
@@ -44,8 +43,9 @@ pub(crate) struct Meter {
     /// A rule was true in the present whole window.
     tainted: bool,
     reference: Reference,
-    /// When video was last seen to move; the beginning, where it never was.
-    pub(crate) video_at: Nanos,
+    /// When video was last seen to move, and audio; the beginning, where it never was.
+    video_at: Nanos,
+    audio_at: Nanos,
 }
 
 /// The median of the bitrates of the latest good windows.
@@ -73,7 +73,21 @@ impl Meter {
                 median: None,
             },
             video_at: 0,
+            audio_at: 0,
         }
+    }
+
+    /// How long video has been silent.
+    pub(crate) fn video_silent(&self, now: Nanos) -> Nanos {
+        now.saturating_sub(self.video_at)
+    }
+
+    /// Whether audio has flowed on for this span after the last video, and still does.
+    pub(crate) fn audio_outlives_video(&self, now: Nanos, span: Nanos, step: Nanos) -> bool {
+        let outlived = self.audio_at.saturating_sub(self.video_at).saturating_add(step);
+        self.video_silent(now) >= span
+            && outlived >= span
+            && now - self.audio_at <= step.saturating_mul(STEPS as u64)
     }
 
     /// The next sample is due; `None` while nothing is being sampled.
@@ -95,11 +109,14 @@ impl Meter {
             self.restart();
         }
         if self.filled == 0 {
-            self.video_at = now;
+            (self.video_at, self.audio_at) = (now, now);
         }
         let before = self.marks[self.newest].counts;
         if run.counts.video != before.video {
             self.video_at = now;
+        }
+        if run.counts.audio != before.audio {
+            self.audio_at = now;
         }
         self.newest = (self.newest + 1) % self.marks.len();
         self.marks[self.newest] = Mark { at: now, counts: run.counts };
@@ -163,7 +180,6 @@ fn rates(from: &Mark, to: &Mark) -> Rates {
         fps: frames / seconds,
         loss_percent: if lost > 0.0 { 100.0 * lost / (lost + packets) } else { 0.0 },
         video: to.counts.video != from.counts.video,
-        audio: to.counts.audio != from.counts.audio,
     }
 }
 

@@ -121,8 +121,8 @@ pub(crate) struct Machine {
     hold: Option<Held>,
     /// The held input's death has ended the hold, and the stream has not left it yet.
     hold_died: Option<Priority>,
-    /// The hold's time was over in this very step.
-    hold_expired: bool,
+    /// The hold has ended in this very step, by its time or the operator's word.
+    hold_ended: bool,
     exhausted: bool,
     /// The recovery stands in the history; the first packet is still to come.
     recovery_recorded: bool,
@@ -217,7 +217,7 @@ impl Machine {
             override_: None,
             hold: None,
             hold_died: None,
-            hold_expired: false,
+            hold_ended: false,
             exhausted: false,
             recovery_recorded: false,
             last_switch: None,
@@ -261,7 +261,7 @@ impl Machine {
     ) {
         let mut cx = self.cx(now, policy, stall, out);
         let cx = &mut cx;
-        self.hold_expired = false;
+        self.hold_ended = false;
         for (epoch, sample) in samples {
             self.observe(cx, *epoch, sample);
         }

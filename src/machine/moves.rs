@@ -16,7 +16,8 @@ impl Machine {
         };
         let wrong = self.impairments(cx, active);
         let Some(first) = wrong.first() else { return Ok(false) };
-        if self.pending.as_ref().is_some_and(|pending| pending.soft || pending.manual) {
+        if self.pending.is_some() {
+            // It is being left already.
             return Ok(false);
         }
         let mut refusal = None;
@@ -78,8 +79,8 @@ impl Machine {
         if let Some(other) = other {
             return Err(format!("is impaired ({})", other.text()));
         }
-        if input.run.is_none() && !input.config.hot {
-            // Nothing can be measured before it runs: it is taken at its word.
+        if !input.config.hot && input.run.as_ref().is_none_or(|run| run.last.is_none()) {
+            // Nothing can be measured before it delivers: it is taken at its word.
             return if own.is_empty() { Ok(false) } else { Err("is impaired".to_owned()) };
         }
         if !cx.delivers(input) {

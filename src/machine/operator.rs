@@ -69,6 +69,7 @@ impl Machine {
         if self.pending.as_ref().is_some_and(|p| p.manual && p.hold.is_some()) {
             self.supersede_pending(cx, "the hold was released");
         }
+        self.hold_ended = self.hold.is_some();
         self.drop_hold(cx, "operator");
     }
 }

@@ -156,6 +156,16 @@ impl Machine {
         self.last_switch.map_or(0, |at| at.saturating_add(cooldown))
     }
 
+    /// What a failback to the input has to wait for, as damped: stability of a hot one, the
+    /// cooldown for a cold one.
+    pub(super) fn failback_wait(&self, cx: &Cx<'_>, input: &Input) -> Nanos {
+        if input.config.hot {
+            self.required_stability(cx, input)
+        } else {
+            self.damped(cx, input, cx.policy.failback_cooldown_ns)
+        }
+    }
+
     /// How long a better hot input must have delivered without a gap.
     pub(super) fn required_stability(&self, cx: &Cx<'_>, input: &Input) -> Nanos {
         let own = self.failback_stable_ns;

@@ -26,6 +26,8 @@ pub(crate) struct Soft {
     pub(super) cadence: Option<Box<Cadence>>,
     /// The block of time whose predecessor the cadence knows.
     block: u64,
+    /// The cadence has learned something since the run was last told.
+    relearned: bool,
     /// For looks at an input that is not sampled.
     pub(super) glance: super::meter::Glance,
 }
@@ -110,17 +112,14 @@ impl Soft {
     }
 
     /// A block of time has ended, in which packets came.
-    fn hear_block(&mut self, block: u64, gap: Nanos) -> bool {
-        let Some(cadence) = self.cadence.as_mut().filter(|_| block > self.block) else {
-            return false;
-        };
+    fn hear_block(&mut self, block: u64, gap: Nanos) {
+        let Some(cadence) = self.cadence.as_mut().filter(|_| block > self.block) else { return };
         let first = std::mem::replace(&mut self.block, block) == 0;
         // No gap at all: heard by id only, or the very first.
-        if first || gap == 0 {
-            return false;
+        if !first && gap > 0 {
+            cadence.block(gap);
+            self.relearned = true;
         }
-        cadence.block(gap);
-        true
     }
 }
 
@@ -171,24 +170,17 @@ impl Machine {
 
     /// What the gaps between an input's packets say.
     pub(super) fn hear_gaps(&mut self, i: usize, sample: &Sample) {
-        let input = &mut self.inputs[i];
-        if let Some(soft) = input.soft.as_mut()
-            && soft.hear_block(sample.gap_block, sample.gap)
-            && let Some(run) = input.run.as_mut()
-        {
-            // Looked up again at the next sample.
-            run.learned = None;
+        if let Some(soft) = self.inputs[i].soft.as_mut() {
+            soft.hear_block(sample.gap_block, sample.gap);
         }
     }
 
     /// A suspicion was wrong: so long a silence is usual for this input, as of now.
     pub(super) fn unlearn(&mut self, i: usize, silence: Nanos) {
-        let input = &mut self.inputs[i];
-        if let Some(cadence) = input.soft.as_mut().and_then(|soft| soft.cadence.as_mut()) {
+        let Some(soft) = self.inputs[i].soft.as_mut() else { return };
+        if let Some(cadence) = soft.cadence.as_mut() {
             cadence.block(silence);
-        }
-        if let Some(run) = input.run.as_mut() {
-            run.learned = None;
+            soft.relearned = true;
         }
     }
 
@@ -222,7 +214,10 @@ impl Machine {
             return;
         };
         let cadence = soft.cadence.get_or_insert_with(|| Box::new(Cadence::new()));
-        let Some(run) = input.run.as_mut().filter(|run| run.learned.is_none()) else { return };
+        let Some(run) = input.run.as_mut() else { return };
+        if run.learned.is_some() && !std::mem::take(&mut soft.relearned) {
+            return;
+        }
         let timeout = cx.packet_timeout(&input.config);
         let ceiling_ns = if ceiling_ms == 0 { timeout } else { ms_to_ns(ceiling_ms).min(timeout) };
         let floor_ns = ms_to_ns(or(floor_ms, DEFAULT_LEARNED_FLOOR_MS)).min(ceiling_ns);
@@ -272,7 +267,7 @@ impl Machine {
                 }
                 _ => {
                     let span = ms_to_ns(rules.track_silence.video_ms);
-                    span > 0 && rates.audio && cx.now - meter.video_at >= span
+                    span > 0 && meter.audio_outlives_video(cx.now, span, step)
                 }
             };
             any |= is_true;
@@ -318,9 +313,11 @@ impl Machine {
         found: Option<Impairment>,
     ) {
         let carries = self.left.is_none() && self.active == Some(self.inputs[i].priority());
+        let delivers = cx.delivers(&self.inputs[i]);
         let input = &mut self.inputs[i];
         let input_priority = input.priority();
-        input.steady_since = None;
+        // Healthy from this moment on, if nothing else is wrong.
+        input.steady_since = (delivers && !input.is_impaired()).then_some(cx.now);
         match found {
             Some(found) => {
                 let detail = found.text();

@@ -194,7 +194,7 @@ impl Machine {
             conditions: soft.map_or_else(Vec::new, |soft| soft.raised()),
             reference_kbps: soft.and_then(|soft| soft.meter.as_ref()?.reference_kbps()),
             learned: learned_status(cx, input),
-            required_stable_ms: self.required_stability(cx, input) / 1_000_000,
+            required_stable_ms: self.failback_wait(cx, input) / 1_000_000,
         }
     }
 

@@ -1,6 +1,6 @@
 //! One random step: an operator, a source, the driver, or the machine itself does something.
 
-use changeover::{InputConfig, InputsUpdate, Packet, Verdict};
+use changeover::{Condition, Hold, InputConfig, InputsUpdate, Packet, Verdict, WhenDead};
 
 use crate::world::{PRIORITIES, S, Start, World, ms};
 
@@ -47,7 +47,12 @@ impl World {
                 }
             }
             985..990 => self.the_machine_stalls(),
-            990..999 => {}
+            990..993 => self.the_operator_holds(),
+            993..995 => {
+                self.tell("release the hold".to_owned());
+                self.engine.release_hold(S).expect("is registered");
+            }
+            995..999 => self.the_host_sees_something(),
             _ => self.the_stream_ends_and_begins(),
         }
         self.check();
@@ -150,6 +155,28 @@ impl World {
         if let Ok(ticket) = self.engine.switch_input(S, priority) {
             self.tickets.push(ticket);
         }
+    }
+
+    fn the_operator_holds(&mut self) {
+        let (priority, ttl_ms) = (self.rng.priority(), 1 + self.rng.below(5_000) as i64);
+        let when_dead = if self.rng.chance(50) { WhenDead::Keep } else { WhenDead::Release };
+        self.tell(format!("hold {priority} {ttl_ms} ms {when_dead:?}"));
+        if let Ok(ticket) = self.engine.hold_input(S, priority, Hold { ttl_ms, when_dead }) {
+            self.tickets.push(ticket);
+        }
+    }
+
+    fn the_host_sees_something(&mut self) {
+        let (priority, raise) = (self.rng.priority(), self.rng.chance(60));
+        let name = if self.rng.chance(50) { "black" } else { "frozen" };
+        self.tell(format!("condition {priority} {name} {raise}"));
+        let _ = if raise {
+            let (hold, clear) = (1 + self.rng.below(900), 1 + self.rng.below(900));
+            let condition = Condition::new(name).hold_ms(hold as i64).clear_ms(clear as i64);
+            self.engine.raise_condition(S, priority, condition)
+        } else {
+            self.engine.clear_condition(S, priority, name)
+        };
     }
 
     fn inputs_are_updated(&mut self) {

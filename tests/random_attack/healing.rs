@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use changeover::{
-    InputConfig, InputStatus, InputsUpdate, Packet, Recorder, RuntimeStatus, StreamStatus, Verdict,
+    EngineConfig, Failback, InputConfig, InputStatus, InputsUpdate, Packet, Recorder,
+    RuntimeStatus, StreamStatus, Tracks, Verdict,
 };
 
 use crate::world::{S, Start, World, ms};
@@ -13,8 +14,15 @@ use crate::world::{S, Start, World, ms};
 const PACE_MS: u64 = 50;
 /// Long enough for every cooldown in play, one after the other; as long again it must be steady.
 const HALF_NS: u64 = 20_000_000_000;
+/// A required stability beyond this is not waited for.
+const PATIENCE_MS: u64 = 4_000;
 /// Starts that a steady stream may still make: trials of what cannot be probed.
 const LATE_STARTS: usize = 3;
+
+/// A packet that keeps every rule.
+fn good() -> Packet {
+    Packet::new(1_000).tracks(Tracks::VIDEO | Tracks::AUDIO).keyframe(true).frames(1)
+}
 
 impl World {
     pub(crate) fn heal(&mut self) {
@@ -53,6 +61,15 @@ impl World {
         if self.rng.chance(70) {
             self.engine.clear_override(S).expect("is registered");
         }
+        self.engine.release_hold(S).expect("is registered");
+        for input in &status.inputs {
+            for name in ["black", "frozen"] {
+                let _ = self.engine.clear_condition(S, input.input_priority, name);
+            }
+        }
+        let (observe, failback) = (None, Failback::Automatic);
+        let config = EngineConfig { observe, failback, ..self.engine.config() };
+        self.engine.set_config(config).expect("a valid policy");
     }
 
     /// Half of the healing: everything is answered well, and whatever has an epoch delivers.
@@ -110,7 +127,7 @@ impl World {
         if let Some(producer) = producers.get_mut(&priority)
             && Some(producer.epoch()) == epoch
         {
-            let verdict = producer.record(Packet::new(9));
+            let verdict = producer.record(good());
             self.heard(verdict);
             if verdict != Verdict::Stale {
                 return;
@@ -122,7 +139,7 @@ impl World {
         }
         match self.engine.recorder(S, priority, if hot { None } else { epoch }) {
             Ok(mut producer) => {
-                let verdict = producer.record(Packet::new(9));
+                let verdict = producer.record(good());
                 self.heard(verdict);
                 producers.insert(priority, producer);
             }
@@ -142,7 +159,7 @@ impl World {
         self.demand(at_rest, "a switch is pending after healing");
         self.every_ticket_is_decided();
         for (priority, producer) in producers {
-            let forwards = producer.record(Packet::new(9));
+            let forwards = producer.record(good());
             self.heard(forwards);
             let right = forwards.is_forward() == (*priority == active);
             self.demand(right, "not the active input, and it alone, is forwarded");
@@ -152,7 +169,11 @@ impl World {
             Some(priority) => Some(priority),
             None => usable.next().map(|best| best.input_priority),
         };
-        self.demand(wanted == Some(active), "not on the best input, or not on the operator's");
+        let best = wanted.and_then(|wanted| status.input(wanted));
+        // One that has flapped waits for longer than this looks.
+        let damped = best.is_some_and(|best| best.required_stable_ms > PATIENCE_MS);
+        let right = wanted == Some(active) || damped;
+        self.demand(right, "not on the best input, or not on the operator's");
         for input in &status.inputs {
             // What cannot be probed and would not be taken anyway stays as it is.
             let priority = input.input_priority;

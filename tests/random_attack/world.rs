@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use changeover::{
-    AnswerToken, DriverCall, EngineConfig, EventKind, HandEngine, InputConfig, Packet, Recorder,
-    StreamConfig, Subscription, SwitchReason, SwitchTicket, Verdict,
+    AnswerToken, BitrateRule, Cut, DriverCall, EngineConfig, EventKind, Failback, FpsRule,
+    HandEngine, HealthConfig, InputConfig, LossRule, Packet, Recorder, Silence, StreamConfig,
+    Subscription, SwitchReason, SwitchTicket, TrackSilenceRule, Tracks, Verdict,
 };
 
 pub(crate) const S: &str = "s";
@@ -64,7 +65,56 @@ impl Rng {
         if self.chance(15) {
             input = input.with_connect_timeout(ms(100 + self.below(2_000)));
         }
+        if self.chance(15) {
+            input = input.with_health(self.health());
+        }
         input
+    }
+
+    /// Rules that a good source of the healing keeps.
+    fn health(&mut self) -> HealthConfig {
+        let mut health =
+            HealthConfig { step_ms: 20 + self.below(200) as i64, ..Default::default() };
+        let (hold_ms, clear_ms) = (1 + self.below(900) as i64, 1 + self.below(900) as i64);
+        if self.chance(50) {
+            let min_kbps = 1.0 + self.below(20) as f64;
+            health.bitrate = BitrateRule { min_kbps, hold_ms, clear_ms, ..Default::default() };
+        }
+        if self.chance(50) {
+            health.fps = FpsRule { min: 1.0 + self.below(9) as f64, hold_ms, clear_ms };
+        }
+        if self.chance(50) {
+            let max_percent = 1.0 + self.below(30) as f64;
+            health.loss = LossRule { max_percent, hold_ms, clear_ms };
+        }
+        if self.chance(50) {
+            let video_ms = 200 + self.below(900) as i64;
+            health.track_silence = TrackSilenceRule { video_ms, clear_ms };
+        }
+        if self.chance(30) {
+            health.silence = Silence::Learned { floor_ms: 60, ceiling_ms: 0, confidence: 0.0 };
+        }
+        health
+    }
+
+    fn cut(&mut self) -> Cut {
+        match self.below(3) {
+            0 => Cut::Keyframe { max_wait_ms: 1 + self.below(1_500) as i64 },
+            1 => Cut::Immediate,
+            _ => Cut::Inherited,
+        }
+    }
+
+    /// A packet of which the host says anything.
+    pub(crate) fn packet(&mut self) -> Packet {
+        let mut packet = Packet::new(self.below(1_500) as usize).keyframe(self.chance(20));
+        for tracks in [Tracks::VIDEO, Tracks::AUDIO, Tracks::OTHER] {
+            if self.chance(40) {
+                packet = packet.tracks(tracks);
+            }
+        }
+        let lost = if self.chance(10) { self.below(9) as u16 } else { 0 };
+        packet.frames(self.below(2) as u16).lost(lost)
     }
 
     pub(crate) fn config(&mut self, packet_timeout_ms: u64) -> EngineConfig {
@@ -76,6 +126,10 @@ impl Rng {
             probe_timeout_ms: 50 + self.below(500) as i64,
             failback_cooldown_ms: 50 + self.below(3_000) as i64,
             failback_stable_ms: 1 + self.below(1_000) as i64,
+            cut: self.cut(),
+            failback: if self.chance(10) { Failback::Never } else { Failback::Inherited },
+            observe: Some(self.chance(5)),
+            health: self.chance(30).then(|| self.health().into()),
             ..Default::default()
         }
     }
@@ -181,6 +235,7 @@ impl World {
             let priority = free.remove(self.rng.below(free.len() as u64) as usize);
             config = config.input(self.rng.input(priority));
         }
+        config.cut = self.rng.cut();
         self.tell(format!("register {:?}", config.inputs));
         self.engine.register(config).expect("registers");
         self.check();
@@ -229,7 +284,8 @@ impl World {
     }
 
     pub(crate) fn record(&mut self, recorder: usize) {
-        let verdict = self.recorders[recorder].record(Packet::new(100));
+        let packet = self.rng.packet();
+        let verdict = self.recorders[recorder].record(packet);
         let (priority, epoch) =
             (self.recorders[recorder].priority(), self.recorders[recorder].epoch());
         self.tell(format!("packet {priority} e{epoch} {verdict:?}"));

@@ -12,8 +12,8 @@ const MS: Nanos = 1_000_000;
 /// The defaults, with a ceiling of 500 ms.
 const RULE: Learned = Learned { floor_ns: 25 * MS, ceiling_ns: 500 * MS, confidence: 8.0 };
 
-/// Thirty, or ten (of each feed, so a hundred in all) where the build is slow.
-const DAYS: u64 = if cfg!(debug_assertions) { 10 } else { 30 };
+/// Thirty, or five (of each feed, so fifty-five in all) where the build is slow.
+const DAYS: u64 = if cfg!(debug_assertions) { 5 } else { 30 };
 
 #[test]
 fn a_month_of_each_feed_has_no_false_alarm() {
