@@ -185,6 +185,12 @@ fn clocks_and_times() {
     }];
     let sight = eyes.look(&pes.concat());
     assert_eq!((sight.pts, sight.dts), (Some(90_000), Some(90_000)));
+    // Video's time counts before audio's, which is 1.
+    let audio = [0, 0, 1, 0xc0, 0, 0, 0x80, 0x80, 5, 0x21, 0, 1, 0, 3];
+    let audio = mux.packet(0x101, true, 0, &audio);
+    assert_eq!(eyes.look(&audio).pts, Some(1));
+    let both = [audio, mux.pes(0x100, 0xe0, 0, P_SLICE)].concat();
+    assert_eq!(eyes.look(&both).pts, Some(90_000));
 }
 
 #[test]
@@ -244,6 +250,15 @@ fn what_is_no_media_changes_nothing() {
         assert_eq!((sight.is_media, sight.media.len()), (false, 0));
         assert_eq!(sight.packet, Packet::new(bad.len()));
     }
+    // Packets that are media by their looks only.
+    for (at, bits) in [(1, 0x80), (4, 0xf0)] {
+        let mut broken = good.clone();
+        broken[at] |= bits;
+        broken[3] ^= 8;
+        let sight = eyes.look(&broken);
+        assert!(sight.is_media && sight.packet.tracks.is_empty());
+        assert_eq!(sight.continuity_errors, 0);
+    }
     assert_eq!(eyes.look(&good).continuity_errors, 0);
 }
 
@@ -264,6 +279,8 @@ fn frames_and_keyframes_of_rtp_video() {
     assert_eq!(saw(5, 4600, &[0x41, 1, 2]), (0, false), "late: its frame has begun");
     assert_eq!(saw(7, 8200, &[0x7c, 0x05, 2]), (0, false));
     assert!(!eyes.look(&rtp(8, 8200, &[])).is_media, "no payload");
+    let report = [&[0x80, 200, 0, 6][..], &[0; 24]].concat();
+    assert!(!eyes.look(&report).is_media, "RTCP on the same port");
     let mut eyes = Eyes::rtp_video(VideoCodec::H265);
     assert!(eyes.look(&rtp(1, 1, &[40, 1, 0])).packet.keyframe);
     assert!(!eyes.look(&rtp(2, 2, &[2, 1, 0])).packet.keyframe);

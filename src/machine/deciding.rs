@@ -13,6 +13,7 @@ impl Machine {
     /// every event, and asking nothing of what the event was.
     pub(super) fn decide(&mut self, cx: &mut Cx<'_>) {
         self.note_restored_by_packets(cx);
+        self.stop_what_is_only_observed(cx);
         if self.active_is_eligible() && !self.off_air_with_a_choice(cx) {
             self.decide_voluntary(cx);
         } else {
@@ -34,11 +35,12 @@ impl Machine {
 
     fn decide_voluntary(&mut self, cx: &mut Cx<'_>) {
         let impaired = self.active_input().is_some_and(Input::is_impaired);
+        let still_better = self.pending_is_still_better(cx);
         let kept = self.pending.as_ref().filter(|pending| {
             let target = self.index_of(pending.target).map(|i| &self.inputs[i]);
             let fit = target.is_some_and(|target| !target.is_impaired());
             pending.manual
-                || (pending.soft && impaired)
+                || (pending.soft && still_better)
                 || (pending.upward
                     && fit
                     && self.better_inputs().iter().any(|i| i.priority() == pending.target))
@@ -114,7 +116,8 @@ impl Machine {
     }
 
     fn decide_forced(&mut self, cx: &mut Cx<'_>) {
-        if let Some(kept) = self.kept_in_death() {
+        // An order of the operator's that came later is stronger than the hold.
+        if let Some(kept) = self.kept_in_death().filter(|_| self.manual_target().is_none()) {
             let back = self.index_of(kept).is_some_and(|i| self.inputs[i].is_candidate());
             if !back {
                 // Dead and held: nothing but its own return, or the end of the hold, matters.
@@ -132,6 +135,17 @@ impl Machine {
         match &self.pending {
             Some(pending) if pending.target == best => {}
             _ => self.begin(cx, best, Begin::default()),
+        }
+    }
+
+    /// Observe-only came while a switch was on its way: it is not carried out.
+    fn stop_what_is_only_observed(&mut self, cx: &mut Cx<'_>) {
+        let Some(pending) = &self.pending else { return };
+        let run = self.index_of(pending.target).and_then(|i| self.inputs[i].run.as_ref());
+        let made = run.is_some_and(|run| run.cut);
+        let elsewhere = self.active.is_some_and(|active| active != pending.target);
+        if self.is_observed(cx) && elsewhere && self.left.is_none() && !made {
+            self.supersede_pending(cx, "observe-only: nothing is moved");
         }
     }
 
@@ -156,7 +170,8 @@ impl Machine {
         if reason != SwitchReason::Initial {
             self.report_decided(cx, target, reason, &detail);
         }
-        let max_wait = elsewhere.then(|| self.cut.max_wait_ns(cx.policy.cut)).flatten();
+        let moves = self.active.is_some_and(|active| active != target);
+        let max_wait = moves.then(|| self.cut.max_wait_ns(cx.policy.cut)).flatten();
         self.pending = Some(Pending {
             target,
             reason,
@@ -170,7 +185,7 @@ impl Machine {
             override_set: false,
             hold: how.hold,
             armed: false,
-            gate: max_wait.map(|max_wait| Gate { max_wait, since: None, relaxed: false }),
+            gate: max_wait.map(Gate::new),
         });
         let input = &mut self.inputs[i];
         match &mut input.run {

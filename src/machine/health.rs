@@ -48,6 +48,10 @@ impl Machine {
         }
         let Some(failure) = input.failure.take() else { return };
         input.probe.cooling_since = None;
+        // Its next death has another reason.
+        let priority = input.priority();
+        self.hold_died = self.hold_died.filter(|died| *died != priority);
+        let input = &self.inputs[i];
         // What rules have found stands until it is cleared by what they measure.
         if !input.is_impaired() || self.active == Some(self.inputs[i].priority()) {
             let input_priority = self.inputs[i].priority();

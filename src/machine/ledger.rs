@@ -51,9 +51,15 @@ pub(crate) struct Gate {
     pub(super) since: Option<Nanos>,
     /// The wait is over: any packet cuts.
     pub(super) relaxed: bool,
+    /// The activation whose encoder was asked for a keyframe.
+    asked: Option<Epoch>,
 }
 
 impl Gate {
+    pub(super) fn new(max_wait: Nanos) -> Self {
+        Self { max_wait, since: None, relaxed: false, asked: None }
+    }
+
     pub(super) fn deadline(&self) -> Option<Nanos> {
         self.since.filter(|_| !self.relaxed).map(|since| since.saturating_add(self.max_wait))
     }
@@ -105,8 +111,9 @@ impl Machine {
         // A move that is effective and waits for its keyframe: the old one's word stands.
         let waiting = self.entry.filter(|entry| entry.gate.is_some());
         let on = match (self.leaving_run(), &waiting) {
-            (Some((_, run)), _) => Some(run.epoch),
-            (None, Some(entry)) => entry.old.filter(|old| self.index_of_epoch(*old).is_some()),
+            // Also when the one that waits is to be left: it never was on the air.
+            (_, Some(entry)) => entry.old.filter(|old| self.index_of_epoch(*old).is_some()),
+            (Some((_, run)), None) => Some(run.epoch),
             (None, None) => active,
         };
         let pending = self.pending.as_ref();
@@ -129,6 +136,15 @@ impl Machine {
 
     /// Arms what is to be armed: the wait for a keyframe begins, or is over.
     pub(super) fn tend_gate(&mut self, cx: &mut Cx<'_>) {
+        if self.active.is_none() {
+            self.entry = None;
+        }
+        // By time alone: a target without packets is not forced by it.
+        let waiting = self.entry.as_mut().and_then(|entry| entry.gate.as_mut());
+        let pending = self.pending.as_mut().and_then(|pending| pending.gate.as_mut());
+        for gate in waiting.into_iter().chain(pending) {
+            gate.relaxed |= gate.deadline().is_some_and(|until| cx.now >= until);
+        }
         let target = match &self.pending {
             Some(pending) => self.index_of(pending.target),
             None => self.active.and_then(|active| self.index_of(active)),
@@ -150,12 +166,11 @@ impl Machine {
             Some(pending) => pending.gate.as_mut(),
             None => self.entry.as_mut().and_then(|entry| entry.gate.as_mut()),
         };
-        let (Some(gate), Some(epoch)) = (gate, epoch.filter(|_| delivers)) else { return };
-        let begins = gate.since.is_none();
+        let Some(gate) = gate else { return };
+        let Some(epoch) = epoch.filter(|_| delivers && !gate.relaxed) else { return };
         gate.since.get_or_insert(cx.now);
         let until = gate.deadline();
-        gate.relaxed |= until.is_some_and(|until| cx.now >= until);
-        if !begins {
+        if gate.asked.replace(epoch) == Some(epoch) {
             return;
         }
         let input = self.inputs[i].config.clone();

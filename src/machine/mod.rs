@@ -39,6 +39,34 @@
 //! Failed      | .       | .        | .        | .            | .      | Off      | Failed    | Stopped | .      | Off     | Silent
 //! Stopped     | .       | .        | .        | .            | .      | .        | .         | .       | Off    | Stopped | Stopped
 //! ```
+//!
+//! # Health beyond silence
+//! What a condition makes of a hot standby that flows; a rule does the same, with "true" for
+//! `raise` and "false" for `clear`. `Suspect` = true, its hold time runs; `Clearing` = acting, but
+//! false, its clear time runs. `Impaired` and `Clearing` inputs are *degraded*, but for the one
+//! that carries the stream, which stays *active*; they are a last resort, and never exhaust a
+//! stream. Packets clear nothing here, and clear times clear no silence.
+//!
+//! ```text health
+//!          | raise    | hold over | clear    | clear over | packet | deadline | error  | edit
+//! Flowing  | Suspect  | .         | .        | .          | .      | Silent   | Failed | Off
+//! Suspect  | .        | Impaired  | Flowing  | Impaired   | .      | Silent   | Failed | Off
+//! Impaired | .        | .         | Clearing | .          | .      | Silent   | Failed | Off
+//! Clearing | Impaired | .         | .        | Flowing    | .      | Silent   | Failed | Off
+//! ```
+//!
+//! # The operator's word
+//! About the active input. `Held` = by a hold that is released when the input dies, `Keeping` = by
+//! one that is kept, `Kept` = kept, and the input is dead.
+//!
+//! ```text operator
+//!            | switch     | hold | clear override | release hold | hold ends | dies
+//! Free       | Overridden | Held | .              | .            | .         | .
+//! Overridden | .          | Held | Free           | .            | .         | Free
+//! Held       | Overridden | .    | .              | Free         | Free      | Free
+//! Keeping    | Overridden | Held | .              | Free         | Free      | Kept
+//! Kept       | .          | .    | .              | Free         | Free      | .
+//! ```
 
 mod cadence;
 mod deciding;
@@ -58,6 +86,8 @@ mod soft;
 mod switching;
 #[cfg(test)]
 mod table;
+#[cfg(test)]
+mod tables_beyond;
 mod view;
 
 use std::collections::VecDeque;
@@ -339,6 +369,24 @@ impl Machine {
             .flatten()
             .filter(|at| *at < FOREVER_NS)
             .min()
+    }
+
+    /// Which deadlines are in the past: for a failure's text.
+    pub(crate) fn undone(&self, now: Nanos, policy: &Policy, stall: Stall) -> String {
+        let mut nothing = Vec::new();
+        let cx = self.cx(now, policy, stall, &mut nothing);
+        let late = |at: Option<Nanos>| at.filter(|at| *at <= now);
+        let inputs: Vec<_> = (0..self.inputs.len())
+            .map(|i| {
+                let run = late(self.run_deadline(&cx, i).map(|(at, _)| at));
+                (run, late(self.probe_deadline(&cx, i)), late(self.health_deadline(&cx, i)))
+            })
+            .collect();
+        let hold = late(self.hold.map(|hold| hold.expires_at));
+        let (gate, failback) = (late(self.gate_deadline()), late(self.failback_deadline(&cx)));
+        format!(
+            "at {now}: run, probe, health {inputs:?}, hold {hold:?}, gate {gate:?}, {failback:?}"
+        )
     }
 
     /// Whether a hot input that is being opened now goes straight on the air: the stream is with

@@ -2,7 +2,7 @@
 
 use super::deciding::Begin;
 use super::{Cx, Impairment, Input, Machine, Wish};
-use crate::types::{Priority, SwitchReason};
+use crate::types::{Nanos, Priority, SwitchReason};
 
 /// Another input must be this much better on the rule, where it is impaired by it too.
 const MARGIN: f64 = 1.1;
@@ -24,7 +24,7 @@ impl Machine {
         let mut best: Option<(bool, Priority)> = None;
         for i in (0..self.inputs.len()).filter(|i| *i != active) {
             let to = self.inputs[i].priority();
-            match self.is_better_on(cx, active, i, &wrong) {
+            match self.is_better_on(cx, active, i, &wrong, false) {
                 Ok(impaired) => {
                     best = Some(best.map_or((impaired, to), |best| best.min((impaired, to))));
                 }
@@ -44,26 +44,53 @@ impl Machine {
             Some((_, to)) if self.hold.is_some() => {
                 Err(wish(Some(to), "held", self.hold.as_ref().map(|hold| hold.expires_at)))
             }
+            // Nobody knows whether it is any better, and it was tried in vain before.
+            Some((_, to)) if cx.now < self.speculation_end(cx, to) => {
+                let until = Some(self.speculation_end(cx, to));
+                Err(wish(Some(to), "failback_cooldown", until))
+            }
             // Between two that are both impaired there is no hurry.
             Some((true, to)) if cx.now < self.cooldown_end(cx) => {
                 Err(wish(Some(to), "failback_cooldown", Some(self.cooldown_end(cx))))
             }
             Some((_, to)) => {
-                let (rule, text) = (first.rule, first.text());
-                self.begin(cx, to, Begin::soft(rule, text));
+                let ended = self.hold_ended;
+                let reason = if ended { SwitchReason::HoldReleased } else { first.rule };
+                self.begin(cx, to, Begin::soft(reason, first.text()));
                 Ok(true)
             }
         }
     }
 
+    /// Until when a cold input, of which nothing is measured before it runs, is not to be tried
+    /// again for a soft reason: the damped cooldown, once it was left soon after it was taken.
+    fn speculation_end(&self, cx: &Cx<'_>, to: Priority) -> Nanos {
+        let input = self.index_of(to).map(|i| &self.inputs[i]);
+        let damped = input.filter(|input| !cx.delivers(input) && input.damping.level > 0);
+        damped.map_or(0, |input| self.cooldown_end_for(cx, input))
+    }
+
+    /// A soft move that is on its way stands only while its target is better.
+    pub(super) fn pending_is_still_better(&self, cx: &Cx<'_>) -> bool {
+        let Some(pending) = self.pending.as_ref().filter(|pending| pending.soft) else {
+            return false;
+        };
+        let places = self.active.and_then(|active| self.index_of(active));
+        let Some((active, i)) = places.zip(self.index_of(pending.target)) else { return false };
+        let wrong = self.impairments(cx, active);
+        !wrong.is_empty() && self.is_better_on(cx, active, i, &wrong, true).is_ok()
+    }
+
     /// Whether an input is better than the active one on everything that is wrong with that;
-    /// `true` = it is impaired itself, but less.
+    /// `true` = it is impaired itself, but less. `begun`: it was chosen already, and what is not
+    /// measured yet does not speak against it.
     fn is_better_on(
         &self,
         cx: &Cx<'_>,
         active: usize,
         i: usize,
         wrong: &[Impairment],
+        begun: bool,
     ) -> Result<bool, String> {
         let input = &self.inputs[i];
         if !input.enabled {
@@ -88,7 +115,13 @@ impl Machine {
         }
         let margin = if own.is_empty() { 1.0 } else { MARGIN };
         for wrong in wrong {
-            self.beats(&self.inputs[active], input, wrong, margin)?;
+            match self.beats(&self.inputs[active], input, wrong, margin) {
+                Err(_)
+                    if begun
+                        && wrong.rule != SwitchReason::Condition
+                        && input.rates().is_none() => {}
+                outcome => outcome?,
+            }
         }
         Ok(!own.is_empty())
     }

@@ -120,10 +120,9 @@ impl Machine {
 
     /// The next moment at which a failback may become possible by time alone.
     pub(super) fn failback_deadline(&self, cx: &Cx<'_>) -> Option<Nanos> {
-        let cooldown_end = self.cooldown_end(cx);
         let moments =
             self.better_inputs().iter().filter_map(|input| match self.readiness(cx, input) {
-                Readiness::Ready => Some(cooldown_end),
+                Readiness::Ready => Some(self.cooldown_end_for(cx, input)),
                 Readiness::Until(until) => Some(until),
                 Readiness::NextPacket | Readiness::Unproved => None,
             });

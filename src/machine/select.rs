@@ -76,7 +76,8 @@ impl Machine {
     pub(super) fn best_forced(&self, cx: &Cx<'_>) -> Option<Priority> {
         let candidates = || self.inputs.iter().filter(|input| input.is_candidate());
         let held = self.hold.map(|hold| hold.priority);
-        if let Some(chosen) = self.override_.or(held).or_else(|| self.manual_target())
+        // The latest order first.
+        if let Some(chosen) = self.manual_target().or(self.override_).or(held)
             && candidates().any(|input| input.priority() == chosen)
         {
             return Some(chosen);

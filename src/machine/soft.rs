@@ -50,6 +50,13 @@ pub(super) struct Raised {
     pub(super) state: State,
 }
 
+impl Raised {
+    #[cfg(test)]
+    pub(super) fn is_raised(&self) -> bool {
+        self.raised
+    }
+}
+
 impl State {
     /// Answers a change: it acts from now on (`true`), or is over.
     fn judge(&mut self, now: Nanos, is_true: bool, hold: Nanos, clear: Nanos) -> Option<bool> {

@@ -68,7 +68,9 @@ impl Machine {
         if let Some(old) = old {
             self.note_left(cx, old, reason);
         }
-        if matches!(reason, SwitchReason::Failback | SwitchReason::HoldReleased) {
+        // So does a soft move to a cold input: a guess, until it is measured.
+        let guess = pending.soft && !self.inputs[i].config.hot;
+        if guess || matches!(reason, SwitchReason::Failback | SwitchReason::HoldReleased) {
             self.inputs[i].damping.since = Some(cx.now);
         }
         if self.exhausted {

@@ -4,14 +4,14 @@
 use super::*;
 use crate::config::{EngineConfig, InputsUpdate};
 
-const SECOND: Nanos = 1_000_000_000;
-const SUBJECT: Priority = 1;
+pub(super) const SECOND: Nanos = 1_000_000_000;
+pub(super) const SUBJECT: Priority = 1;
 
 /// A machine, its time, and what each epoch has counted.
-struct Play {
-    machine: Machine,
-    policy: Policy,
-    now: Nanos,
+pub(super) struct Play {
+    pub(super) machine: Machine,
+    pub(super) policy: Policy,
+    pub(super) now: Nanos,
     counts: Vec<(Epoch, Sample)>,
     out: Vec<Action>,
 }
@@ -31,16 +31,16 @@ impl Play {
         play
     }
 
-    fn step(&mut self, event: Event) {
+    pub(super) fn step(&mut self, event: Event) {
         let Self { machine, policy, now, counts, out } = self;
         machine.step(*now, policy, Stall::default(), counts, event, out);
     }
 
-    fn input(&self, priority: Priority) -> &Input {
+    pub(super) fn input(&self, priority: Priority) -> &Input {
         &self.machine.inputs[self.machine.index_of(priority).unwrap()]
     }
 
-    fn epoch(&self, priority: Priority) -> Epoch {
+    pub(super) fn epoch(&self, priority: Priority) -> Epoch {
         self.input(priority).epoch().expect("it runs")
     }
 
@@ -49,7 +49,7 @@ impl Play {
         self.step(Event::Started { epoch, outcome });
     }
 
-    fn packet(&mut self, epoch: Epoch) {
+    pub(super) fn packet(&mut self, epoch: Epoch) {
         let now = self.now;
         match self.counts.iter_mut().find(|(known, _)| *known == epoch) {
             Some((_, sample)) => {
@@ -66,7 +66,7 @@ impl Play {
     }
 
     /// Lets time pass to the moment that the subject waits for; the other input goes on.
-    fn wait(&mut self, span: Nanos) {
+    pub(super) fn wait(&mut self, span: Nanos) {
         let end = self.now + span;
         while self.now < end {
             self.now = (self.now + SECOND).min(end);
@@ -77,7 +77,7 @@ impl Play {
         self.step(Event::Look);
     }
 
-    fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> &'static str {
         let input = self.input(SUBJECT);
         match (&input.failure, &input.run) {
             _ if !input.enabled => "Stopped",
@@ -90,7 +90,7 @@ impl Play {
         }
     }
 
-    fn fail(&mut self, priority: Priority) {
+    pub(super) fn fail(&mut self, priority: Priority) {
         self.step(Event::Error { priority: Some(priority), epoch: None, message: "boom".into() });
     }
 
@@ -131,7 +131,7 @@ fn active_in(state: &str) -> Play {
 }
 
 /// The subject as a standby; the other input is active and flows.
-fn standby_in(state: &str, hot: bool) -> Play {
+pub(super) fn standby_in(state: &str, hot: bool) -> Play {
     let mut play = Play::new(hot);
     play.started(0, Ok(()));
     let on_air = play.epoch(0);
@@ -159,7 +159,7 @@ fn standby_in(state: &str, hot: bool) -> Play {
     play
 }
 
-fn apply(play: &mut Play, event: &str) {
+pub(super) fn apply(play: &mut Play, event: &str) {
     let epoch = play.input(SUBJECT).epoch();
     // An epoch that is over, or never was.
     let any_epoch = epoch.unwrap_or(Epoch::new(9_999));
@@ -200,7 +200,7 @@ fn apply(play: &mut Play, event: &str) {
 }
 
 /// The cells of one table: state, event, what it says.
-fn cells_of(role: &str) -> Vec<(String, String, String)> {
+pub(super) fn cells_of(role: &str) -> Vec<(String, String, String)> {
     let text = include_str!("mod.rs");
     let begin = format!("//! ```text {role}\n");
     let table = text.split(&begin).nth(1).and_then(|rest| rest.split("//! ```").next());

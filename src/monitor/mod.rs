@@ -235,7 +235,7 @@ impl Monitor {
     fn process(&mut self, stream: &Arc<Stream>, event: Event) {
         let mut inner = stream.inner.lock();
         if stream.is_gone() {
-            if let Event::Switch { ticket, .. } = event {
+            if let Event::Switch { ticket, .. } | Event::Hold { ticket, .. } = event {
                 let why = "the stream was unregistered".to_owned();
                 self.core.resolve_ticket(ticket, Err(why));
             }
@@ -353,7 +353,11 @@ impl Monitor {
             let (seq, stream) = (inner.timer_seq, stream.key);
             // A deadline that is due and was not acted on would spin: look again at the next
             // millisecond instead.
-            debug_assert!(next > self.now, "the machine left something undone");
+            debug_assert!(
+                next > self.now,
+                "the machine left something undone: {}",
+                inner.machine.undone(self.now, &policy, stall)
+            );
             let at = next.max(self.now + 1_000_000 * u64::from(next <= self.now));
             self.deadlines.insert(Entry { at, stream, seq });
         }
