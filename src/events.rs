@@ -193,8 +193,8 @@ pub enum EventKind {
     HoldReleased {
         /// The input it named.
         input_priority: Priority,
-        /// Why: `expired`, `dead`, `operator`, `override`, `removed`, `disabled`, `exhausted` or
-        /// `switch_failed`.
+        /// Why: `expired`, `dead`, `operator`, `override`, `hold` (another one), `removed`,
+        /// `disabled`, `exhausted`, `superseded` or `switch_failed`.
         why: &'static str,
     },
     /// No usable input is left.

@@ -111,7 +111,10 @@ mod tests {
         assert_eq!(sequence.take(1, 99), (Place::Repeat, 0), "from before the beginning");
         assert_eq!(lost(&mut sequence, 103, 300), 0);
         assert_eq!(sequence.take(1, 402 - 100), (Place::Late, 0), "no loss of 65,436");
-        assert_eq!(lost(&mut sequence, 403, 300), 0);
+        let overtaken = (403..418).filter(|&number| number != 404).chain([404]);
+        assert_eq!(overtaken.map(|number| sequence.take(1, number).1).sum::<u32>(), 0);
+        assert_eq!(sequence.take(1, 418), (Place::Newest, 0));
+        assert_eq!(lost(&mut sequence, 419, 300), 0);
     }
 
     #[test]

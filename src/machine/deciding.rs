@@ -121,7 +121,12 @@ impl Machine {
             let back = self.index_of(kept).is_some_and(|i| self.inputs[i].is_candidate());
             if !back {
                 // Dead and held: nothing but its own return, or the end of the hold, matters.
-                return self.supersede_pending(cx, "the stream is held");
+                self.supersede_pending(cx, "the stream is held");
+                let to = self.best_forced(cx);
+                let (reason, detail) = self.forced_reason();
+                let until = self.hold.map(|hold| hold.expires_at);
+                let wish = Wish { to, reason, rule: "held", until, detail };
+                return self.note_refused(cx, Some(wish));
             }
         }
         let Some(best) = self.best_forced(cx) else {
@@ -224,7 +229,9 @@ impl Machine {
         let rule = "observe";
         if let Some(ticket) = ticket {
             let outcome = Err("observe-only: nothing is moved".to_owned());
-            return cx.act(Action::Ticket { ticket, outcome });
+            cx.act(Action::Ticket { ticket, outcome });
+            let to = Some(target);
+            return self.report_refused(cx, Wish { to, reason, rule, until: None, detail });
         }
         if self.refused != Some((Some(target), reason, rule)) {
             self.report_decided(cx, target, reason, &detail);

@@ -23,7 +23,8 @@ impl Machine {
         let bequest = heir.and_then(|_| self.take_bequest());
 
         for priority in gone {
-            self.remove(cx, priority);
+            let goes_on = bequest.as_ref().is_some_and(|(from, _)| *from == priority);
+            self.remove(cx, priority, goes_on);
         }
         // Neither end of a bequest is brought up by itself: the run goes from one to the other.
         let passed_on = [bequest.as_ref().and(heir), bequest.as_ref().map(|(from, _)| *from)];
@@ -94,13 +95,16 @@ impl Machine {
         self.inputs[i].run.take().map(|run| (from, run))
     }
 
-    fn remove(&mut self, cx: &mut Cx<'_>, priority: Priority) {
+    /// `goes_on`: its source lives on under another number, and with it the operator's word.
+    fn remove(&mut self, cx: &mut Cx<'_>, priority: Priority, goes_on: bool) {
         let Some(i) = self.index_of(priority) else { return };
         if self.pending.as_ref().is_some_and(|pending| pending.target == priority) {
             self.supersede_pending(cx, "the target was removed");
         }
-        self.drop_override_of(cx, priority, "removed");
-        self.drop_hold_of(cx, priority, "removed");
+        if !goes_on {
+            self.drop_override_of(cx, priority, "removed");
+            self.drop_hold_of(cx, priority, "removed");
+        }
         self.leave(cx, i, SwitchReason::InputRemoved, "");
         self.end_run(cx, i);
         self.inputs.remove(i);

@@ -88,13 +88,7 @@ impl Machine {
             };
             let suspected = input.run.as_ref().is_some_and(|run| run.is_learned(span))
                 && span < cx.packet_timeout(&input.config);
-            self.degrade(cx, i, SwitchReason::Timeout, message);
-            if let Some(failure) = self.inputs[i].failure.as_mut() {
-                failure.suspected = suspected;
-            }
-            if !suspected {
-                self.end_of(cx, i);
-            }
+            self.degrade(cx, i, SwitchReason::Timeout, message, suspected);
         }
         let silent = self
             .leaving
@@ -113,6 +107,11 @@ impl Machine {
         };
         if failure.suspected && cx.now >= cx.timeout_deadline(config, run) {
             failure.suspected = false;
+            let why = failure.message.clone();
+            let priority = self.inputs[i].priority();
+            if self.pending.as_ref().is_some_and(|pending| pending.target == priority) {
+                self.fail_pending(cx, &why);
+            }
             self.end_of(cx, i);
         }
     }
@@ -137,7 +136,14 @@ impl Machine {
     }
 
     /// An input has failed.
-    pub(super) fn degrade(&mut self, cx: &mut Cx<'_>, i: usize, cause: SwitchReason, why: String) {
+    pub(super) fn degrade(
+        &mut self,
+        cx: &mut Cx<'_>,
+        i: usize,
+        cause: SwitchReason,
+        why: String,
+        suspected: bool,
+    ) {
         let was_degraded = self.inputs[i].failure.is_some();
         let input = &mut self.inputs[i];
         let priority = input.priority();
@@ -151,7 +157,7 @@ impl Machine {
         let run = input.run.as_ref();
         let silent_after = run.and_then(|run| run.stamp).filter(|_| cause == SwitchReason::Timeout);
         let message = why.clone();
-        input.failure = Some(Failure { cause, message, silent_after, suspected: false });
+        input.failure = Some(Failure { cause, message, silent_after, suspected });
         // An error ends the activation, and so does a start that never answered or a trial that
         // brought nothing; silence alone does not.
         let over = cause == SwitchReason::Error
@@ -163,10 +169,12 @@ impl Machine {
             return;
         }
         cx.emit(EventKind::InputDegraded { input_priority: priority, reason: why.clone(), cause });
-        if self.pending.as_ref().is_some_and(|pending| pending.target == priority) {
+        let is_target = self.pending.as_ref().filter(|pending| pending.target == priority);
+        // An order of the operator's is not given up for a suspicion.
+        if is_target.is_some_and(|pending| !(suspected && pending.manual)) {
             self.fail_pending(cx, &why);
         }
-        if cause != SwitchReason::Timeout {
+        if !suspected {
             self.end_of(cx, i);
         }
     }
@@ -213,10 +221,10 @@ impl Machine {
         let Some(i) = found else { return };
         let input = &self.inputs[i];
         if input.is_candidate() {
-            self.degrade(cx, i, SwitchReason::Error, message);
+            self.degrade(cx, i, SwitchReason::Error, message, false);
         } else if input.run.as_ref().is_some_and(|run| run.trial) {
             // The probe that this start stood for has failed.
-            self.degrade(cx, i, SwitchReason::Error, message);
+            self.degrade(cx, i, SwitchReason::Error, message, false);
         } else {
             // Known to be degraded or stopped, so nothing is recorded; but its activation is
             // over, and leaving it open would keep the input from ever being probed.
@@ -256,7 +264,7 @@ impl Machine {
                 if let Some(run) = self.inputs[i].take_run() {
                     cx.act(Action::Close { epoch: run.epoch });
                 }
-                self.degrade(cx, i, SwitchReason::Error, why);
+                self.degrade(cx, i, SwitchReason::Error, why, false);
             }
         }
     }

@@ -22,6 +22,7 @@ impl Machine {
         if let Some(overridden) = self.override_ {
             self.drop_override_of(cx, overridden, "hold");
         }
+        self.drop_hold(cx, "hold");
         let ttl_ns = hold.ttl_ns();
         let expires_at = cx.now.saturating_add(ttl_ns);
         self.hold = Some(Held { priority, expires_at, when_dead: hold.when_dead });
@@ -58,6 +59,9 @@ impl Machine {
         if self.hold.is_some_and(|hold| cx.now >= hold.expires_at) {
             self.drop_hold(cx, "expired");
             self.hold_ended = true;
+            if self.pending.as_ref().is_some_and(|p| p.hold.is_some() && p.override_set) {
+                self.supersede_pending(cx, "the hold ended before it was effective");
+            }
         }
     }
 

@@ -40,8 +40,10 @@ pub(crate) struct Input {
 pub(crate) struct Damping {
     /// Failbacks to it that died young, one after the other.
     pub(crate) level: u8,
-    /// The failback that brought the stream here, while it is here.
+    /// Since when the stream has been with it without a failure.
     pub(crate) since: Option<Nanos>,
+    /// A failback brought it here.
+    pub(crate) by_failback: bool,
 }
 
 #[derive(Clone, Debug)]

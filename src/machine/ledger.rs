@@ -95,7 +95,7 @@ impl Machine {
         }
     }
 
-    fn report_refused(&mut self, cx: &mut Cx<'_>, wish: Wish) {
+    pub(super) fn report_refused(&mut self, cx: &mut Cx<'_>, wish: Wish) {
         let Wish { to, reason, rule, until, detail } = wish;
         let remaining_ms = until.map_or(0, |until| until.saturating_sub(cx.now) / 1_000_000);
         let kind =
@@ -168,10 +168,17 @@ impl Machine {
         };
         let Some(gate) = gate else { return };
         let Some(epoch) = epoch.filter(|_| delivers && !gate.relaxed) else { return };
+        let begins = gate.since.is_none();
         gate.since.get_or_insert(cx.now);
         let until = gate.deadline();
+        let max_wait_ms = gate.max_wait / 1_000_000;
         if gate.asked.replace(epoch) == Some(epoch) {
             return;
+        }
+        if begins && self.pending.is_none() {
+            // The old one is dead: effective before it was armed.
+            let from = self.switches.front().and_then(|switch| switch.from);
+            cx.emit(EventKind::SwitchArmed { from, to, keyframe: true, max_wait_ms });
         }
         let input = self.inputs[i].config.clone();
         cx.act(Action::RequestKeyframe { input, epoch });

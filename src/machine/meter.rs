@@ -6,10 +6,12 @@ use crate::types::Nanos;
 
 /// Steps in a window.
 pub(crate) const STEPS: usize = 10;
-/// Windows that the learned reference is the median of.
+/// The learned reference is the median of windows of so long a time, one a second at the most.
+const REFERENCE_SPAN_NS: Nanos = 60_000_000_000;
 const REFERENCE_WINDOWS: usize = 60;
-/// Windows from which on there is a reference.
-const REFERENCE_LEAST: usize = 10;
+/// So long a time has to be known.
+const REFERENCE_LEAST_NS: Nanos = 10_000_000_000;
+const REFERENCE_STEP_NS: Nanos = 1_000_000_000;
 /// A sample this many steps late says nothing of the steps between: the window begins anew.
 const LATE_STEPS: u64 = 3;
 
@@ -105,7 +107,10 @@ impl Meter {
 
     /// Takes a sample; answers the estimates of the window that it ends, once it is full.
     pub(crate) fn sample(&mut self, now: Nanos, run: &Run, step: Nanos) -> Option<Rates> {
-        if self.due(step).is_some_and(|due| now > due.saturating_add(LATE_STEPS * step)) {
+        if self
+            .due(step)
+            .is_some_and(|due| now > due.saturating_add(step.saturating_mul(LATE_STEPS)))
+        {
             self.restart();
         }
         if self.filled == 0 {
@@ -131,16 +136,17 @@ impl Meter {
 
     /// After the rules were looked at: a whole window in which none was true tells what the
     /// input usually delivers.
-    pub(crate) fn learn(&mut self, a_rule_is_true: bool) {
+    pub(crate) fn learn(&mut self, a_rule_is_true: bool, step: Nanos) {
         self.tainted |= a_rule_is_true;
         self.steps += 1;
-        if self.steps < STEPS {
+        let span = step.saturating_mul(self.steps as u64);
+        if self.steps < STEPS || span < REFERENCE_STEP_NS {
             return;
         }
         self.steps = 0;
         let tainted = std::mem::replace(&mut self.tainted, false);
         if let Some(rates) = self.rates.filter(|_| !tainted) {
-            self.reference.push(rates.kbps);
+            self.reference.push(rates.kbps, span);
         }
     }
 
@@ -156,11 +162,17 @@ impl Meter {
 }
 
 impl Reference {
-    fn push(&mut self, kbps: f64) {
+    /// The bitrate of one clean window; one comes every `span`.
+    fn push(&mut self, kbps: f64, span: Nanos) {
+        let kept = ((REFERENCE_SPAN_NS / span) as usize).clamp(1, REFERENCE_WINDOWS);
+        let least = REFERENCE_LEAST_NS.div_ceil(span) as usize;
+        if self.next >= kept {
+            self.next = 0;
+        }
         self.kbps[self.next] = kbps as f32;
-        self.next = (self.next + 1) % REFERENCE_WINDOWS;
-        self.known = (self.known + 1).min(REFERENCE_WINDOWS);
-        if self.known >= REFERENCE_LEAST {
+        self.next = (self.next + 1) % kept;
+        self.known = (self.known + 1).min(kept);
+        if self.known >= least.min(kept) {
             let mut sorted = self.kbps;
             let sorted = &mut sorted[..self.known];
             sorted.sort_unstable_by(f32::total_cmp);
@@ -207,14 +219,14 @@ impl Glance {
 
     /// The estimates now; nothing from an input that was silent for two windows.
     pub(crate) fn rates(&self, now: Nanos, run: &Run, window: Nanos) -> Rates {
-        let silent = run.stamp.is_none_or(|stamp| now.saturating_sub(stamp) >= 2 * window);
+        let silent =
+            run.stamp.is_none_or(|stamp| now.saturating_sub(stamp) >= window.saturating_mul(2));
         if silent {
             return Rates::default();
         }
         let present = Mark { at: now, counts: run.counts };
-        let same_run = |mark: &Mark| {
-            mark.at >= run.since && run.counts.packets >= mark.counts.packets && mark.at > 0
-        };
+        let same_run =
+            |mark: &Mark| mark.at >= run.since && run.counts.packets >= mark.counts.packets;
         let begin = Mark { at: run.since, counts: Counts::default() };
         let newer = if same_run(&self.newer) { self.newer } else { begin };
         if now.saturating_sub(newer.at) >= window {
@@ -281,7 +293,7 @@ mod tests {
         let window = |meter: &mut Meter, kbps: f64, a_rule_is_true: bool| {
             meter.rates = Some(Rates { kbps, ..Rates::default() });
             for step in 0..STEPS {
-                meter.learn(a_rule_is_true && step == 3);
+                meter.learn(a_rule_is_true && step == 3, STEP);
             }
         };
         for _ in 0..9 {

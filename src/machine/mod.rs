@@ -371,24 +371,6 @@ impl Machine {
             .min()
     }
 
-    /// Which deadlines are in the past: for a failure's text.
-    pub(crate) fn undone(&self, now: Nanos, policy: &Policy, stall: Stall) -> String {
-        let mut nothing = Vec::new();
-        let cx = self.cx(now, policy, stall, &mut nothing);
-        let late = |at: Option<Nanos>| at.filter(|at| *at <= now);
-        let inputs: Vec<_> = (0..self.inputs.len())
-            .map(|i| {
-                let run = late(self.run_deadline(&cx, i).map(|(at, _)| at));
-                (run, late(self.probe_deadline(&cx, i)), late(self.health_deadline(&cx, i)))
-            })
-            .collect();
-        let hold = late(self.hold.map(|hold| hold.expires_at));
-        let (gate, failback) = (late(self.gate_deadline()), late(self.failback_deadline(&cx)));
-        format!(
-            "at {now}: run, probe, health {inputs:?}, hold {hold:?}, gate {gate:?}, {failback:?}"
-        )
-    }
-
     /// Whether a hot input that is being opened now goes straight on the air: the stream is with
     /// it, or has not begun and would choose it, and no switch is on its way.
     pub(crate) fn carries(&self, priority: Priority, now: Nanos, policy: &Policy) -> bool {

@@ -27,7 +27,7 @@ impl Machine {
                 cx.act(Action::Probe { input: input.config.clone(), ticket, deadline });
             } else if input.only_start_proves()
                 && self.trial_is_worth_it(input)
-                && (self.exhausted || cx.now >= self.cooldown_end(cx))
+                && (self.is_urgent(input) || cx.now >= self.cooldown_end(cx))
             {
                 self.start_run(cx, i, true);
             }
@@ -54,11 +54,16 @@ impl Machine {
         self.active_is_eligible() && self.active.is_some_and(|active| priority < active)
     }
 
+    /// The stream is off the air until this input is back.
+    fn is_urgent(&self, input: &Input) -> bool {
+        self.exhausted || self.kept_in_death() == Some(input.priority())
+    }
+
     /// A start in a probe's place: whenever the stream is exhausted; otherwise only as a
     /// failback in the making, where no probe exists.
     pub(super) fn trial_is_worth_it(&self, input: &Input) -> bool {
         let settled = self.active_is_eligible() && self.active_input().is_some_and(|a| a.proved);
-        if self.exhausted && !settled {
+        if self.is_urgent(input) && !settled {
             return true;
         }
         let upward =
@@ -112,7 +117,7 @@ impl Machine {
         if input.can_probe() {
             Some(due)
         } else if input.only_start_proves() && self.trial_is_worth_it(input) {
-            Some(if self.exhausted { due } else { due.max(self.cooldown_end(cx)) })
+            Some(if self.is_urgent(input) { due } else { due.max(self.cooldown_end(cx)) })
         } else {
             None
         }

@@ -86,13 +86,20 @@ impl Machine {
         let beginning = self.active.is_none()
             && !self.exhausted
             && self.inputs.iter().all(|input| input.failure.is_none());
+        // One that is only suspected may well go on: better than to give up.
+        let suspected = |input: &&Input| {
+            let suspected = input.failure.as_ref().is_some_and(|failure| failure.suspected);
+            input.enabled && suspected && self.active != Some(input.priority())
+        };
         candidates()
+            .chain(self.inputs.iter().filter(suspected))
             .filter(|input| !self.known_to_be_worse(input))
             .min_by_key(|input| {
                 let silent = !beginning && !self.known_to_deliver(cx, input);
                 // An impaired one that delivers is a last resort, and better than none.
                 let unproved = self.exhausted && silent && !input.proved;
-                (silent, input.is_impaired(), unproved, input.priority())
+                let suspected = input.failure.is_some();
+                (suspected, silent, input.is_impaired(), unproved, input.priority())
             })
             .map(Input::priority)
     }
@@ -187,7 +194,11 @@ impl Machine {
         let damping = &mut self.inputs[i].damping;
         if let Some(since) = damping.since.take() {
             let young = cx.now - since < CLEAN_NS;
-            damping.level = if young { damping.level.saturating_add(1) } else { 0 };
+            match (young, damping.by_failback) {
+                (true, true) => damping.level = damping.level.saturating_add(1),
+                (true, false) => {}
+                (false, _) => damping.level = 0,
+            }
         }
     }
 }

@@ -204,7 +204,11 @@ impl Machine {
                 soft.meter.get_or_insert_with(Meter::new);
             } else if soft.meter.take().is_some() {
                 // The rules are gone, and what they had found with them.
-                soft.rules = Default::default();
+                for (state, rule) in std::mem::take(&mut soft.rules).iter().zip(RULES) {
+                    if state.failed_at.is_some() {
+                        self.after_change(cx, i, rule, None);
+                    }
+                }
             }
             self.learn_silence(cx, i, &rules);
             self.judge_rules(cx, i, &rules);
@@ -256,14 +260,18 @@ impl Machine {
             return;
         }
         let rates = meter.sample(cx.now, run, step);
-        let Some(rates) = rates else { return };
-        let frames_known = run.totals.frames > 0;
+        let Some(rates) = rates else {
+            // The window is not full: nothing is measured, and nothing counts as continuous.
+            return states.iter_mut().for_each(State::suspend);
+        };
+        let (frames_known, bytes_known) = (run.totals.frames > 0, run.totals.bytes > 0);
         let mut changes = [None; 4];
         let mut any = false;
         for (at, state) in states.iter_mut().enumerate() {
             let is_true = match RULES[at] {
                 SwitchReason::Bitrate => {
-                    bitrate_limit(rules, meter).is_some_and(|limit| rates.kbps < limit)
+                    let limit = bitrate_limit(rules, meter);
+                    bytes_known && limit.is_some_and(|limit| rates.kbps < limit)
                 }
                 SwitchReason::Fps => {
                     frames_known && rules.fps.min > 0.0 && rates.fps < rules.fps.min
@@ -280,7 +288,7 @@ impl Machine {
             any |= is_true;
             changes[at] = state.judge(cx.now, is_true, hold_of(rules, at), clear_of(rules, at));
         }
-        meter.learn(any);
+        meter.learn(any || !bytes_known, step);
         for (at, change) in changes.into_iter().enumerate() {
             if let Some(acts) = change {
                 let found = acts.then(|| self.impairment(cx, i, at)).flatten();

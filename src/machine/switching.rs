@@ -68,10 +68,13 @@ impl Machine {
         if let Some(old) = old {
             self.note_left(cx, old, reason);
         }
-        // So does a soft move to a cold input: a guess, until it is measured.
+        // A soft move to a cold input is a guess, until it is measured.
         let guess = pending.soft && !self.inputs[i].config.hot;
-        if guess || matches!(reason, SwitchReason::Failback | SwitchReason::HoldReleased) {
+        let back = matches!(reason, SwitchReason::Failback | SwitchReason::HoldReleased)
+            && from.is_some_and(|from| to < from);
+        if from != Some(to) {
             self.inputs[i].damping.since = Some(cx.now);
+            self.inputs[i].damping.by_failback = guess || back;
         }
         if self.exhausted {
             if self.inputs[i].proved {
@@ -228,6 +231,10 @@ impl Machine {
         let Some(active) = self.active else { return };
         if !self.recovery_recorded {
             let detail = "ingest auto-reconnect".to_owned();
+            if let Some(i) = self.index_of(active) {
+                let damping = &mut self.inputs[i].damping;
+                (damping.since, damping.by_failback) = (Some(cx.now), false);
+            }
             let (reason, now) = (SwitchReason::Recovery, cx.now);
             self.record_switch(cx, Some(active), active, reason, detail, now);
         }

@@ -200,12 +200,13 @@ impl Machine {
 
     /// The window's estimates; where nothing is sampled, those since the look before.
     fn shown_rates(&self, cx: &Cx<'_>, input: &Input) -> Rates {
-        let (Some(run), Some(soft)) = (&input.run, &input.soft) else { return Rates::default() };
-        if soft.meter.is_some() {
+        let Some(run) = &input.run else { return Rates::default() };
+        if input.soft.as_ref().is_some_and(|soft| soft.meter.is_some()) {
             return input.rates().unwrap_or_default();
         }
         let rules = self.rules_of(cx, input).unwrap_or_default();
-        soft.glance.rates(cx.now, run, window_of(&rules))
+        let glance = input.soft.as_ref().map(|soft| soft.glance).unwrap_or_default();
+        glance.rates(cx.now, run, window_of(&rules))
     }
 
     /// The host looks at the stream: inputs that no rule samples are measured from look to look.
@@ -247,7 +248,7 @@ impl Machine {
         self.decisions.iter().map(shown).collect()
     }
 
-    fn input_status(&self, cx: &Cx<'_>, input: &Input) -> InputStatus {
+    pub(super) fn input_status(&self, cx: &Cx<'_>, input: &Input) -> InputStatus {
         if !input.enabled {
             InputStatus::Stopped
         } else if input.failure.is_some() {
@@ -259,6 +260,24 @@ impl Machine {
         } else {
             InputStatus::Idle
         }
+    }
+
+    /// Which deadlines are in the past: for a failure's text.
+    pub(crate) fn undone(&self, now: Nanos, policy: &Policy, stall: Stall) -> String {
+        let mut nothing = Vec::new();
+        let cx = self.cx(now, policy, stall, &mut nothing);
+        let late = |at: Option<Nanos>| at.filter(|at| *at <= now);
+        let inputs: Vec<_> = (0..self.inputs.len())
+            .map(|i| {
+                let run = late(self.run_deadline(&cx, i).map(|(at, _)| at));
+                (run, late(self.probe_deadline(&cx, i)), late(self.health_deadline(&cx, i)))
+            })
+            .collect();
+        let hold = late(self.hold.map(|hold| hold.expires_at));
+        let (gate, failback) = (late(self.gate_deadline()), late(self.failback_deadline(&cx)));
+        format!(
+            "at {now}: run, probe, health {inputs:?}, hold {hold:?}, gate {gate:?}, {failback:?}"
+        )
     }
 
     /// Health as the gauge shows it: 1 for every input that is not degraded or stopped.

@@ -1,8 +1,8 @@
 //! H1: an input that flaps gets the stream back later and later.
 
-use changeover::{EngineConfig, SwitchReason};
+use changeover::{Condition, EngineConfig, SwitchReason};
 
-use crate::lab::{Lab, config, kbps, ms, s};
+use crate::lab::{Lab, STREAM, config, kbps, ms, s};
 
 /// Both inputs up, stability 5 s.
 fn lab() -> Lab {
@@ -103,4 +103,24 @@ fn a_damped_failback_is_a_refusal_with_its_numbers() {
     let refused = status.decisions.iter().find(|entry| entry.what == "refused").expect("is there");
     assert_eq!(refused.rule.as_deref(), Some("failback_stable"));
     assert_eq!(refused.remaining_ms, Some(4_010), "10 s from its first packet on");
+}
+
+/// A picture that comes and goes is no better than packets that do.
+#[test]
+fn a_flapping_condition_is_damped_too() {
+    let mut lab = lab();
+    let black = || Condition::new("black").hold_ms(500).clear_ms(1_000);
+    let mut failbacks = Vec::new();
+    for _ in 0..3 {
+        lab.engine.raise_condition(STREAM, 0, black()).expect("is valid");
+        lab.run(s(2));
+        assert_eq!(lab.active(), Some(1));
+        lab.engine.clear_condition(STREAM, 0, "black").expect("is raised");
+        let (from, known) = (lab.now(), lab.moves().len());
+        lab.run(s(25));
+        let back = &lab.moves()[known];
+        assert_eq!((back.to, back.reason), (0, SwitchReason::Failback));
+        failbacks.push((back.at - from) / s(1));
+    }
+    assert_eq!(failbacks, [6, 11, 21], "the clear time, and 5, 10, 20 s");
 }

@@ -166,3 +166,35 @@ fn the_wait_for_a_keyframe_is_told() {
     lab.run_to(T0 + s(2));
     assert_eq!(lab.input(1).keyframes, 2);
 }
+
+/// A failback waits for its keyframe too, and the backup goes out until then.
+#[test]
+fn a_failback_waits_for_its_keyframe() {
+    let mut lab = Lab::new(2, EngineConfig { cut: keyframe(3000), ..config() });
+    lab.feed(0, [each(ms(40), FRAME), each(s(2), IDR)]);
+    lab.feed(1, [each(ms(40), FRAME), each(s(2), IDR)]);
+    lab.run_to(s(10));
+    lab.silence(0);
+    lab.run_to(s(21));
+    // Back from 21 s on: stable at 26 s, keyframes at 23, 25, 27 s.
+    lab.feed(0, [each(ms(40), FRAME), each(s(2), IDR)]);
+    lab.run_to(s(40));
+    assert_eq!(lab.cuts[2..], [switched_at(s(27), 0, IDR)]);
+    assert!(s(27) - lab.last_forwarded[1] <= ms(40));
+    assert_eq!(lab.status().switches[0].aligned, Some(true));
+}
+
+/// A dead input on the air, and no keyframe in sight: the longest wait is the longest outage.
+#[test]
+fn without_keyframes_a_dead_primary_costs_the_longest_wait() {
+    let mut lab = Lab::new(2, EngineConfig { cut: keyframe(700), ..config() });
+    lab.feed(0, [kbps(1000)]);
+    lab.feed(1, [kbps(1000).first(ms(3))]);
+    lab.run_to(T0);
+    lab.silence(0);
+    lab.run_to(T0 + s(3));
+    // Decided after 500 ms.
+    assert_eq!(lab.cuts[1..], [switched_at(T0 + ms(1203), 1, Packet::new(1250))]);
+    assert_eq!(lab.status().switches[0].aligned, Some(false));
+    assert_eq!(lab.input(1).keyframes, 0);
+}

@@ -1,6 +1,6 @@
 //! H6: the operator's hold.
 
-use changeover::{EventKind, Hold, InputStatus, StreamStatus, SwitchReason, WhenDead};
+use changeover::{Error, EventKind, Hold, InputStatus, StreamStatus, SwitchReason, WhenDead};
 
 use crate::lab::{Lab, STREAM, config, kbps, ms, s};
 
@@ -138,4 +138,62 @@ fn override_and_hold_take_each_others_place() {
         _ => None,
     });
     assert_eq!(cleared, [(s(21), (0, "hold"))]);
+}
+
+#[test]
+fn what_cannot_be_held_is_refused_at_once() {
+    let mut lab = held(WhenDead::Release);
+    let hold = Hold::default();
+    let order = |lab: &Lab, stream: &str, priority, hold| {
+        lab.engine.hold_input(stream, priority, hold).map(|_| ()).expect_err("is refused")
+    };
+    assert!(matches!(order(&lab, "nobody", 0, hold), Error::UnknownStream { .. }));
+    assert!(matches!(order(&lab, STREAM, 7, hold), Error::UnknownInput { .. }));
+    let negative = Hold { ttl_ms: -1, ..hold };
+    assert!(matches!(order(&lab, STREAM, 0, negative), Error::NegativeDuration { .. }));
+    lab.silence(0);
+    lab.run(s(1));
+    assert!(matches!(order(&lab, STREAM, 0, hold), Error::InputDegraded { .. }));
+    lab.engine.set_input_enabled(STREAM, 0, false).expect("is known");
+    assert!(matches!(order(&lab, STREAM, 0, hold), Error::InputStopped { .. }));
+    assert_eq!(lab.status().hold.map(|hold| hold.priority), Some(1), "the old one stands");
+}
+
+#[test]
+fn a_held_input_that_is_switched_off_is_held_no_more() {
+    for when_dead in [WhenDead::Release, WhenDead::Keep] {
+        let mut lab = held(when_dead);
+        lab.run_to(s(20));
+        lab.engine.set_input_enabled(STREAM, 1, false).expect("is known");
+        lab.run_to(s(21));
+        assert_eq!((lab.active(), lab.status().hold), (Some(0), None));
+        assert_eq!(released(&mut lab), [(s(20), (1, "disabled"))]);
+    }
+}
+
+#[test]
+fn a_hold_is_prolonged_by_another_to_the_same_input() {
+    let mut lab = held(WhenDead::Release);
+    lab.run_to(s(60));
+    let hold = Hold { ttl_ms: 60_000, when_dead: WhenDead::Release };
+    lab.engine.hold_input(STREAM, 1, hold).expect("is eligible");
+    lab.run_to(s(120) - ms(1));
+    assert_eq!((lab.active(), lab.moves().len()), (Some(1), 1));
+    lab.run_to(s(121));
+    assert_eq!(lab.reasons()[1..], [(0, SwitchReason::HoldReleased)]);
+}
+
+/// A hold stands against soft rules too, and the refusal says until when.
+#[test]
+fn a_hold_stands_against_soft_rules() {
+    let mut lab = held(WhenDead::Release);
+    let black = changeover::Condition::new("black").hold_ms(1_000);
+    lab.engine.raise_condition(STREAM, 1, black).expect("is valid");
+    lab.run_to(s(70) - ms(1));
+    assert_eq!(lab.reasons(), [(1, SwitchReason::Manual)]);
+    let told = lab.refusals().into_iter().filter(|told| told.0 >= s(11)).collect::<Vec<_>>();
+    assert_eq!((told.len(), told[0].1, told[0].2), (1, Some(0), "held"), "{told:#?}");
+    assert!(told[0].3.contains("black"), "{told:#?}");
+    lab.run_to(s(71));
+    assert_eq!(lab.active(), Some(0));
 }

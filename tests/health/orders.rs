@@ -151,3 +151,27 @@ fn rules_changed_live_hold_at_once() {
     assert!(lab.input(0).impaired.is_empty(), "the rule is gone, and what it found");
     assert_eq!(lab.active(), Some(0));
 }
+
+/// Each level says what the one above it leaves open, rule by rule and field by field.
+#[test]
+fn rules_are_inherited_by_field() {
+    let bitrate = |min_kbps: f64, hold_ms: i64| HealthConfig {
+        bitrate: BitrateRule { min_kbps, hold_ms, ..Default::default() },
+        ..Default::default()
+    };
+    let strict =
+        InputConfig { health: Some(bitrate(0.0, 2_000).into()), ..InputConfig::hot(0, "a") };
+    let lax = InputConfig { health: Some(bitrate(100.0, 0).into()), ..InputConfig::hot(1, "b") };
+    let stream =
+        StreamConfig::new(STREAM).input(strict).input(lax).with_health(bitrate(1_500.0, 0));
+    let config = EngineConfig { health: Some(bitrate(0.0, 7_000).into()), ..config() };
+    let mut lab = Lab::with_stream(stream, config);
+    lab.feed(0, [kbps(1000)]);
+    lab.feed(1, [kbps(1200)]);
+    lab.run_to(s(20));
+    let made = lab.only_move();
+    // Input 0: the stream's 1,500 kbit/s for its own 2 s; input 1: its own 100.
+    assert!((s(3)..=ms(3_200)).contains(&made.at), "{made:?}");
+    assert!(made.detail.contains("1500"), "{}", made.detail);
+    assert_eq!(lab.input(1).impaired.len(), 0);
+}

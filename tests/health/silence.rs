@@ -180,3 +180,72 @@ fn a_stop_right_after_a_block_is_missed_as_soon() {
         assert!((ms(25)..=ms(29)).contains(&(made.at - last)), "{after} ms: {made:?}");
     }
 }
+
+/// A suspicion is a reason to go to somebody who delivers, and none to give the stream up.
+#[test]
+fn a_suspicion_alone_exhausts_nothing() {
+    let mut lab = Lab::new(2, learning());
+    lab.feed(0, [each(ms(1), PACKET)]);
+    lab.run_to(s(30));
+    lab.silence(0);
+    lab.run(ms(300));
+    let status = lab.status();
+    assert_eq!((status.exhausted, status.active_input_priority), (false, Some(0)));
+    lab.feed(0, [each(ms(1), PACKET)]);
+    lab.run(s(1));
+    assert_eq!((lab.cuts.len(), lab.last_forwarded[0]), (1, lab.now()));
+    // The packet timeout is.
+    lab.silence(0);
+    let last = lab.now();
+    lab.run(ms(499));
+    assert!(!lab.status().exhausted);
+    lab.run(ms(2));
+    assert!(lab.status().exhausted, "{} ms after the last packet", (lab.now() - last) / ms(1));
+}
+
+#[test]
+fn floor_and_ceiling_are_the_hosts() {
+    for (floor_ms, ceiling_ms, least, most) in [(100, 0, 100, 101), (0, 60, 60, 61)] {
+        let silence = Silence::Learned { floor_ms, ceiling_ms, confidence: 0.0 };
+        let health = HealthConfig { silence, ..Default::default() };
+        let mut lab = Lab::new(2, EngineConfig { health: Some(health.into()), ..config() });
+        // Bursts each 40 ms: 86 ms would be learned.
+        let primary = if floor_ms > 0 { [each(ms(1), PACKET)] } else { bursts() };
+        lab.feed(0, primary);
+        lab.feed(1, [each(ms(1), PACKET)]);
+        lab.run_to(s(30));
+        let last = lab.last_forwarded[0];
+        lab.silence(0);
+        lab.run(s(1));
+        let made = lab.only_move();
+        assert!((ms(least)..=ms(most)).contains(&(made.at - last)), "{floor_ms}: {made:?}");
+    }
+}
+
+/// Gaps of 10 to 400 ms, ten minutes of them: what cannot be learned is judged by the ceiling.
+#[test]
+fn an_irregular_input_is_left_to_the_fixed_timeout() {
+    let mut lab = Lab::new(2, learning());
+    let mut seed = 88_172_645_463_325_252u64;
+    let after = move |at| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        at + ms(10 + seed % 391)
+    };
+    lab.feed(0, [Lane::timed(PACKET, after)]);
+    lab.feed(1, [each(ms(10), PACKET)]);
+    lab.run_to(s(600));
+    assert_eq!(lab.moves(), []);
+    let last = lab.last_forwarded[0];
+    lab.silence(0);
+    lab.run(s(1));
+    assert_eq!(lab.only_move().at, last + ms(500));
+}
+
+#[test]
+fn a_learned_decision_says_so() {
+    let (_, mut lab) = left_after([jittered(0)]);
+    let detail = lab.only_move().detail;
+    assert!(detail.contains("learned timeout 25ms"), "{detail}");
+}
