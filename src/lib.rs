@@ -2,8 +2,8 @@
 //!
 //! A stream has several redundant inputs: a main encoder, a backup, another path, a slate.
 //! changeover watches every packet of every input, notices at the deadline that the active one
-//! is silent or reported bad, and moves the stream to the best input, without restarting
-//! anything downstream. It moves back when the better input has proved itself, obeys the
+//! is silent, starved, lossy, without picture or reported bad, and moves the stream to the best
+//! input, without restarting anything downstream. It moves back when the better input has proved itself, obeys the
 //! operator, and explains every move and every refusal.
 //!
 //! # Two planes
@@ -42,6 +42,14 @@
 //! | [`Recorder::report_error`], token answers | lock-free but for a wake | any |
 //! | everything else of [`Engine`] | takes short locks, waits for no host code | any |
 //! | [`SwitchTicket::wait`], [`Engine::unregister_and_wait`], [`Engine::shutdown`] | may block | any but the engine's own |
+//!
+//! # Health beyond silence
+//! All of it is off until asked for: rules on bitrate, frame rate, loss and silent video, and
+//! learned silence ([`HealthConfig`]), conditions that the host sees
+//! ([`Engine::raise_condition`]), cuts on keyframes ([`Cut`]), the operator's hold
+//! ([`Engine::hold_input`]), observe-only ([`EngineConfig::observe`]). Rules act on what the host
+//! says of its packets ([`Packet`]); `eyes` reads that from MPEG-TS and RTP. [`timeline`] keeps
+//! timestamps continuous across cuts.
 //!
 //! # Reading order
 //! `types`, `config`, `machine` (the decisions; its documentation is the state x event table),

@@ -16,8 +16,9 @@
 //! * **DTS strictly rises, per track.** Where the new input's other tracks begin with times that
 //!   the old input has filled (the cut falls on a video keyframe, and audio of a little earlier
 //!   comes after it), these packets are refused ([`Mapped::Overlap`]) until the output's end is
-//!   reached: the hole is shorter than one frame. PTS follow their DTS, and may fall where frames
-//!   are reordered.
+//!   reached: the hole is shorter than one frame. (Where they begin later than the old input's
+//!   ended, that hole stays: closing it would move sound against picture.) PTS follow their DTS,
+//!   and may fall where frames are reordered.
 //! * **Stragglers of an older cut** are refused ([`Mapped::Stale`]).
 //! * **A clock that leaps inside an input** (an encoder restarts) is met like a cut: forward by
 //!   more than [`Timeline::max_jump_ms`] (10 s), back by more than 1 s. What leaps back less is

@@ -1,226 +1,20 @@
 //! Runs the `relay` example as a user does: what it refuses and how, what it carries, what it says
 //! at the end.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+#[path = "relay_cli/bench.rs"]
+mod bench;
 
-/// For things that take milliseconds; generous, because other tests run beside this one.
-const PATIENCE: Duration = Duration::from_secs(30);
+use std::io::Write as _;
+use std::net::UdpSocket;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-/// `cargo test` builds the examples before it runs the tests, next to `deps`, where this is.
-/// `cargo test --test relay_cli` does not: a relay that is missing or older than its sources is
-/// refused, because what it does says nothing about them.
-fn relay() -> Command {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let profile = test.parent().and_then(|deps| deps.parent()).expect("target/<profile>/deps/..");
-    let name = format!("relay{}", std::env::consts::EXE_SUFFIX);
-    let path: PathBuf = profile.join("examples").join(name);
-    let how =
-        "run `cargo build --example relay` (with this profile) first, or a plain `cargo test`";
-    let built = path.metadata().and_then(|about| about.modified());
-    let built = built.unwrap_or_else(|why| panic!("{}: {why}: {how}", path.display()));
-    let edited = newest(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/relay"));
-    assert!(edited <= built, "{} is older than examples/relay: {how}", path.display());
-    Command::new(path)
-}
-
-/// When the latest edit of a Rust source below a directory was.
-fn newest(dir: &Path) -> SystemTime {
-    let entries = dir.read_dir().expect("the sources are there").map(|entry| entry.unwrap().path());
-    let edits = entries.filter_map(|path| match path.extension() {
-        _ if path.is_dir() => Some(newest(&path)),
-        Some(extension) if extension == "rs" => Some(path.metadata().unwrap().modified().unwrap()),
-        _ => None,
-    });
-    edits.max().unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-fn run(args: &[&str]) -> Output {
-    relay().args(args).stdin(Stdio::null()).output().expect("the relay runs")
-}
-
-/// The relay refuses these arguments with code 2, and its text says all of that.
-fn refused(args: &[&str], says: &[&str]) {
-    let output = run(args);
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
-    for word in says {
-        assert!(text.contains(word), "{args:?} does not say '{word}': {text}");
-    }
-    assert!(output.stdout.is_empty(), "{args:?} writes to stdout");
-}
-
-fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < until, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// A running relay; killed when it is dropped.
-struct Running {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    log: Arc<Mutex<String>>,
-    reader: Option<JoinHandle<()>>,
-}
-
-impl Running {
-    fn start(args: &[&str]) -> Self {
-        let mut child = relay()
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the relay runs");
-        let mut stderr = child.stderr.take().unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        let shared = Arc::clone(&log);
-        let reader = std::thread::spawn(move || {
-            let mut piece = [0; 4096];
-            while let Ok(count @ 1..) = stderr.read(&mut piece) {
-                shared.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..count]));
-            }
-        });
-        let stdin = child.stdin.take();
-        Self { child, stdin, log, reader: Some(reader) }
-    }
-
-    fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
-    }
-
-    fn type_line(&mut self, line: &str) {
-        writeln!(self.stdin.as_mut().unwrap(), "{line}").unwrap();
-    }
-
-    fn wait_for_log(&self, text: &str) {
-        wait_for(text, || self.log().contains(text));
-    }
-
-    /// Waits for the end; answers the code, stdout, and the whole log.
-    fn end(mut self) -> (Option<i32>, String, String) {
-        let mut stdout = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
-        wait_for("the relay's end", || self.child.try_wait().unwrap().is_some());
-        self.reader.take().unwrap().join().unwrap();
-        let code = self.child.wait().unwrap().code();
-        (code, stdout, self.log())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            eprintln!("--- the relay's log:\n{}", self.log());
-        }
-    }
-}
-
-/// Two inputs, one output: the relay in plain form, and where its ends are.
-struct Bench {
-    relay: Running,
-    inputs: [SocketAddr; 2],
-    output: UdpSocket,
-}
-
-impl Bench {
-    fn start(more: &[&str]) -> Self {
-        let output = UdpSocket::bind("127.0.0.1:0").unwrap();
-        output.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        let to = format!("udp://{}", output.local_addr().unwrap());
-        for _ in 0..5 {
-            let inputs = free_ports();
-            let from = inputs.map(|addr| format!("udp://{addr}"));
-            let mut args = vec!["-i", &from[0], "-i", &from[1], "-o", &to];
-            args.extend_from_slice(more);
-            let relay = Running::start(&args);
-            wait_for("the relay to start, or to refuse", || {
-                relay.log().contains("input 2 udp://") || relay.log().contains("in use")
-            });
-            if !relay.log().contains("in use") {
-                return Self { relay, inputs, output };
-            }
-            // Another program took the port in between: once more.
-        }
-        panic!("no free ports");
-    }
-
-    /// Waits until the output carries this feed.
-    fn wait_for_feed(&self, feed: u8) {
-        wait_for(&format!("feed {feed} on the output"), || self.next() == Some(feed));
-    }
-
-    /// Whose the next datagram at the output is; it has to be transport stream.
-    fn next(&self) -> Option<u8> {
-        let mut buffer = [0; 2048];
-        let count = self.output.recv(&mut buffer).ok()?;
-        assert_eq!(&buffer[..count], &datagram(buffer[4])[..], "not what a feed sent");
-        Some(buffer[4])
-    }
-}
-
-fn free_ports() -> [SocketAddr; 2] {
-    let sockets = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
-    sockets.map(|socket| socket.local_addr().unwrap())
-}
-
-/// Seven packets of transport stream that say whose they are.
-fn datagram(feed: u8) -> Vec<u8> {
-    let mut packet = [feed; 188];
-    packet[..4].copy_from_slice(&[0x47, 0x01, 0x00, 0x10]);
-    packet.repeat(7)
-}
-
-/// The same as RTP.
-fn rtp(feed: u8) -> Vec<u8> {
-    let mut bytes = vec![0x80, 33, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3];
-    bytes.extend_from_slice(&datagram(feed));
-    bytes
-}
-
-/// Sends the same datagram every 5 ms until it is dropped.
-struct Feed {
-    over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Feed {
-    fn start(to: SocketAddr, datagram: Vec<u8>) -> Self {
-        let over = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&over);
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let thread = std::thread::spawn(move || {
-            while !flag.load(Ordering::Relaxed) {
-                socket.send_to(&datagram, to).unwrap();
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        });
-        Self { over, thread: Some(thread) }
-    }
-}
-
-impl Drop for Feed {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
-        let _ = self.thread.take().unwrap().join();
-    }
-}
+use bench::{Bench, Feed, Running, datagram, free_ports, refused, relay, rtp, run, wait_for};
 
 /// A line of the summary's table of inputs: received, forwarded, overtaken, garbage.
 fn figures(summary: &str, input: &str) -> Vec<u64> {
     let mut rows = summary.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let row = rows.find(|row| row.len() == 7 && row[0] == input);
+    let row = rows.find(|row| row.len() == 10 && row[0] == input);
     let row = row.unwrap_or_else(|| panic!("no row for input {input} in {summary}"));
     row[2..6].iter().map(|figure| figure.replace(',', "").parse().unwrap()).collect()
 }
@@ -253,10 +47,13 @@ fn a_busy_port_is_named() {
 
 #[test]
 fn help_is_there() {
-    for (flag, words) in [("-h", "--failback-stable-ms"), ("--help", "EXAMPLES")] {
+    let short = ["--failback-stable-ms", "--lookback", "--hold", "--min-percent", "--observe"];
+    let long = ["EXAMPLES", "NO MEDIA LOST", "hold N [SECONDS]", "release", "--rewrite on"];
+    for (flag, words) in [("-h", short), ("--help", long)] {
         let output = run(&[flag]);
         assert_eq!(output.status.code(), Some(0));
-        assert!(String::from_utf8_lossy(&output.stdout).contains(words), "{flag}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        words.iter().for_each(|word| assert!(text.contains(word), "{flag}: {word}: {text}"));
     }
 }
 
@@ -323,6 +120,74 @@ fn inputs_are_chosen_by_hand() {
     let (code, summary, log) = bench.relay.end();
     assert_eq!(code, Some(0), "{log}");
     assert!(summary.contains("1 -> 2  manual"), "{summary}");
+}
+
+#[test]
+fn an_input_is_held_against_a_better_one_and_released() {
+    let stable = ["--timeout-ms", "2000", "--failback-stable-ms", "100", "--hold", "2:60"];
+    let mut bench = Bench::start(&stable);
+    let first = Feed::start(bench.inputs[0], datagram(1));
+    let _second = Feed::start(bench.inputs[1], datagram(2));
+    bench.relay.wait_for_log("input 2 is held for 60 s");
+    bench.wait_for_feed(2);
+    bench.relay.type_line("release");
+    bench.relay.wait_for_log("the hold of input 2 is over (operator)");
+    bench.wait_for_feed(1);
+    bench.relay.type_line("hold 2 0.3");
+    bench.wait_for_feed(2);
+    bench.relay.wait_for_log("the hold of input 2 is over (expired)");
+    bench.wait_for_feed(1);
+    bench.relay.type_line("hold 7");
+    bench.relay.wait_for_log("refused: there is no input 7, they are 1 to 2");
+    drop(first);
+    bench.wait_for_feed(2);
+}
+
+#[test]
+fn nobody_comes_back_by_itself_if_that_is_not_wanted() {
+    let never = ["--timeout-ms", "300", "--failback-stable-ms", "100", "--failback", "never"];
+    let mut bench = Bench::start(&never);
+    let first = Feed::start(bench.inputs[0], datagram(1));
+    let _second = Feed::start(bench.inputs[1], datagram(2));
+    bench.wait_for_feed(1);
+    drop(first);
+    bench.wait_for_feed(2);
+    let _first = Feed::start(bench.inputs[0], datagram(1));
+    bench.relay.wait_for_log("failback_never");
+    let until = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < until {
+        assert_ne!(bench.next(), Some(1));
+    }
+    bench.relay.type_line("1");
+    bench.wait_for_feed(1);
+}
+
+#[test]
+fn a_primary_that_delivers_too_little_is_left() {
+    // 7 packets every 5 ms are 2 Mbit/s; the primary has a tenth of it.
+    let rule = ["--timeout-ms", "2000", "--min-kbps", "1000"];
+    let bench = Bench::start(&rule);
+    let _first = Feed::every(bench.inputs[0], datagram(1), Duration::from_millis(50));
+    let _second = Feed::start(bench.inputs[1], datagram(2));
+    bench.wait_for_feed(1);
+    bench.wait_for_feed(2);
+    bench.relay.wait_for_log("input 1 is bad: ");
+    bench.relay.wait_for_log("SWITCH 1 -> 2 (bitrate)");
+}
+
+#[test]
+fn an_observer_only_says_what_it_would_do() {
+    let mut bench = Bench::start(&["--timeout-ms", "300", "--observe"]);
+    let first = Feed::start(bench.inputs[0], datagram(1));
+    let _second = Feed::start(bench.inputs[1], datagram(2));
+    bench.wait_for_feed(1);
+    drop(first);
+    bench.relay.wait_for_log("not switched to input 2: observe");
+    assert_eq!(bench.next(), None);
+    bench.relay.type_line("q");
+    let (code, summary, log) = bench.relay.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert_eq!(figures(&summary, "2")[1], 0, "{summary}");
 }
 
 #[cfg(unix)]

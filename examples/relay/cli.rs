@@ -7,6 +7,7 @@ use clap::builder::styling::Styles;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
 
+use crate::policy::Policy;
 use crate::relay::Settings;
 use crate::url::{self, Endpoint};
 
@@ -17,6 +18,9 @@ EXAMPLES
   Two multicast groups and a looped slate, to a multicast group:
     relay -i udp://@239.1.1.1:5000 -i 'udp://@239.1.1.2:5000?localaddr=192.0.2.7' \\
           -i slate.ts --loop -o 'udp://239.1.1.9:6000?ttl=4'
+  A channel that is judged by more than silence, and cut cleanly:
+    relay -i udp://@:5001 -i udp://@:5002 -o udp://10.0.0.9:6000 --cut keyframe --lookback 500 \\
+          --min-percent 60 --max-loss 2 --min-fps 20 --video-silence-ms 2000
   Into a player:
     relay -i udp://@:5001 -i udp://@:5002 -o - | ffplay -
   See it work, with feeds of its own, in ten seconds:
@@ -29,11 +33,21 @@ ADDRESSES
                       RTP is recognised and taken off. An output may have ?ttl=N.
   PATH, file://PATH   As an input, played at the speed of its PCR. As the output, overwritten.
   -                   stdin as an input, passed on as it comes; stdout as the output.
-  What comes in goes out unchanged: continuity counters, PCR and time stamps leap at a switch.
+  Media goes out as it came in, without RTP: continuity counters, PCR and time stamps leap at a
+  switch. With --rewrite on (or --cut keyframe) they go on, and pictures are never cut in two.
+
+NO MEDIA LOST
+  --lookback 500 keeps the last 500 ms of every UDP input. A backup then goes on where the dead
+  input stopped: exactly, if both carry the same RTP numbers or the same datagrams, otherwise by
+  PCR, otherwise by the time of arrival. It sends 4 times as fast until it is live again. Choose
+  more than --timeout-ms. With --cut keyframe a backup that is not exactly the same begins with
+  the latest keyframe before that place, so that nothing is missing and all can be decoded; it
+  waits for the next one only if none is kept.
 
 WHILE IT RUNS
-  In the live view press an input's number, a (automatic) or q (end). Without one, type the
-  number, auto or q as lines on stdin. Ctrl-C and SIGTERM end it with a summary.
+  In the live view press an input's number, a (automatic), h (hold what is on the air), r
+  (release) or q (end). Without one, type as lines on stdin: a number, auto, hold N [SECONDS],
+  release, or q. Ctrl-C and SIGTERM end it with a summary.
 
 EXIT CODE
   0 ended as asked; 1 the output failed, or the demo did not see what it must; 2 a usage error,
@@ -92,12 +106,15 @@ struct Args {
     /// Show a failover and a failback with feeds of its own on loopback, then end
     #[arg(long, exclusive = true)]
     demo: bool,
+
+    #[command(flatten)]
+    policy: Policy,
 }
 
 /// What the user wants.
 #[derive(Debug)]
 pub(crate) enum Job {
-    Relay(Run),
+    Relay(Box<Run>),
     Demo,
 }
 
@@ -110,7 +127,7 @@ pub(crate) struct Run {
     pub(crate) plain: bool,
 }
 
-fn ms(least: i64) -> clap::builder::RangedI64ValueParser<i64> {
+pub(crate) fn ms(least: i64) -> clap::builder::RangedI64ValueParser<i64> {
     // A day: longer ones are slips of the hand.
     clap::value_parser!(i64).range(least..=86_400_000)
 }
@@ -152,6 +169,11 @@ impl Args {
         if output.is_pipe() && std::io::stdout().is_terminal() {
             return Err("output '-': stdout is a terminal; send it on with a pipe".to_owned());
         }
+        if let Some(of) = &self.policy.hold
+            && !(1..=inputs.len() as i32).contains(&of.input)
+        {
+            return Err(format!("--hold {}: the inputs are 1 to {}", of.input, inputs.len()));
+        }
         let settings = Settings {
             inputs,
             output,
@@ -160,15 +182,18 @@ impl Args {
             connect_timeout_ms: self.connect_timeout_ms,
             failback_stable_ms: self.failback_stable_ms.max(1),
             failback_cooldown_ms: self.failback_cooldown_ms.max(1),
+            policy: self.policy,
         };
         let Self { duration, status_every, plain, .. } = self;
-        Ok(Job::Relay(Run { settings, duration, status_every, plain }))
+        Ok(Job::Relay(Box::new(Run { settings, duration, status_every, plain })))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::parse_hold;
+    use changeover::{Cut, EngineConfig, Failback, Silence};
 
     fn job(line: &str) -> Result<Job, String> {
         Args::try_parse_from(line.split_whitespace()).map_err(|why| why.to_string())?.job()
@@ -194,6 +219,28 @@ mod tests {
     }
 
     #[test]
+    fn policies_reach_the_settings() {
+        let line = "relay -i udp://127.0.0.1:1 -i udp://127.0.0.1:2 -o udp://127.0.0.1:3 \
+                    --cut keyframe --cut-max-wait-ms 900 --lookback 400 --min-kbps 250.5 \
+                    --min-percent 60% --max-loss 2 --min-fps 20 --video-silence-ms 1500 \
+                    --failback never --hold 2:60:keep --rewrite off --silence learned --observe";
+        let Ok(Job::Relay(run)) = job(line) else { panic!() };
+        let policy = run.settings.policy;
+        let config = policy.apply(EngineConfig::default());
+        assert_eq!(config.cut, Cut::Keyframe { max_wait_ms: 900 });
+        assert_eq!((config.failback, config.observe), (Failback::Never, Some(true)));
+        let health = config.health.unwrap();
+        assert_eq!((health.bitrate.min_kbps, health.bitrate.min_percent), (250.5, 60.0));
+        assert_eq!((health.loss.max_percent, health.fps.min), (2.0, 20.0));
+        assert_eq!(health.track_silence.video_ms, 1500);
+        let learned = Silence::Learned { floor_ms: 0, ceiling_ms: 0, confidence: 0.0 };
+        assert_eq!(health.silence, learned);
+        assert_eq!(policy.hold, Some(parse_hold("2:60:keep").unwrap()));
+        assert_eq!(policy.lookback().unwrap().0, Duration::from_millis(1300));
+        assert!(!policy.rewrites());
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         assert!(job("relay").unwrap_err().contains("no input"));
         assert!(job("relay -i udp://127.0.0.1:1").unwrap_err().contains("no output"));
@@ -201,6 +248,9 @@ mod tests {
         assert!(job(&format!("relay -i x://y {end}")).unwrap_err().contains("input 'x://y'"));
         let base = format!("relay -i udp://127.0.0.1:1 {end}");
         for wrong in ["--timeout-ms 0", "--timeout-ms -5", "--duration soon", "--duration -1"] {
+            assert!(job(&format!("{base} {wrong}")).is_err(), "{wrong}");
+        }
+        for wrong in ["--hold 2", "--hold 1:x", "--cut now", "--max-loss 101", "--min-fps 0"] {
             assert!(job(&format!("{base} {wrong}")).is_err(), "{wrong}");
         }
         assert!(job(&format!("{base} --demo")).is_err(), "the demo has ends of its own");

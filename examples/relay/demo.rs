@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use changeover::{Event, EventKind};
 
+use crate::policy::Policy;
 use crate::relay::{Relay, Settings};
 use crate::stop::{End, Stop};
 use crate::text;
@@ -102,6 +103,7 @@ impl Demo {
             connect_timeout_ms: 1000,
             failback_stable_ms: STABLE_MS,
             failback_cooldown_ms: 1,
+            policy: Policy::default(),
         };
         let relay = Relay::start(settings, Arc::clone(&stop))?;
         let began = Instant::now();

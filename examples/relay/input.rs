@@ -1,5 +1,6 @@
-//! The inputs: one thread each that receives, tells the engine, and forwards at once what the
-//! engine lets through. There is no queue between input and output.
+//! The inputs: one thread each that receives, looks at what came, tells the engine, and forwards at
+//! once what the engine lets through. There is no queue between input and output, but for a
+//! lookback that is catching up.
 
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind};
@@ -10,14 +11,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
+use changeover::eyes::{Eyes, Sight};
 use changeover::{Engine, Error, Packet, Priority, Recorder, Verdict};
 
+use crate::lookback::{Lookback, Takeover};
 use crate::net::Receiver;
 use crate::output::{Output, Written};
 use crate::player::{self, Player};
 use crate::relay::STREAM;
 use crate::stop::Stop;
-use crate::ts::{self, Framer, PER_DATAGRAM};
+use crate::text;
+use crate::trail::{self, Trail};
+use crate::ts::{Framer, PER_DATAGRAM};
 use crate::url::{Endpoint, Kind};
 
 /// A player further behind than this (a suspended machine) goes on from where it is, instead of
@@ -25,6 +30,8 @@ use crate::url::{Endpoint, Kind};
 const FURTHEST_BEHIND: Duration = Duration::from_secs(1);
 /// Pause after a socket error that may not go away by itself.
 const ERROR_PAUSE: Duration = Duration::from_millis(200);
+/// While a lookback catches up: how long nothing is received, at most.
+const BREATH: Duration = Duration::from_millis(2);
 /// Larger than any datagram.
 const BUFFER: usize = 65_536;
 
@@ -40,6 +47,8 @@ pub(crate) struct InputCounts {
     /// Datagrams, or stretches of a file or pipe, that are no transport stream. They are no sign
     /// of life.
     pub(crate) garbage: AtomicU64,
+    /// Forwarded out of the lookback, later than they came.
+    pub(crate) looked_back: AtomicU64,
     /// The input will never deliver again.
     pub(crate) ended: AtomicBool,
 }
@@ -95,6 +104,11 @@ pub(crate) struct Feed {
     pub(crate) priority: Priority,
     pub(crate) counts: Arc<InputCounts>,
     pub(crate) output: Arc<Output>,
+    pub(crate) eyes: Eyes,
+    /// Of a UDP input, if it is wanted.
+    pub(crate) lookback: Option<Lookback>,
+    /// Where the output is; kept up to date if there are lookbacks.
+    pub(crate) trail: Arc<Trail>,
     pub(crate) stop: Arc<Stop>,
     /// Remarks for the operator.
     pub(crate) notes: Sender<String>,
@@ -125,24 +139,60 @@ impl Feed {
 
     fn receive(&mut self, socket: &UdpSocket) {
         let mut buffer = vec![0; BUFFER];
+        // While the lookback catches up, it is the clock that says when to go on.
+        let mut hurried = false;
         while !self.stop.is_raised() {
             let flow = match socket.recv(&mut buffer) {
-                Ok(count) => match ts::media(&buffer[..count]) {
-                    Some(media) => self.media(media),
-                    None => self.garbage(&buffer[..count]),
-                },
+                Ok(count) => self.datagram(&buffer[..count]),
                 // Nothing came; time to look at the flag.
-                Err(why) if is_idle(&why) => ControlFlow::Continue(()),
+                Err(why) if is_idle(&why) => {
+                    if hurried {
+                        self.breathe();
+                    }
+                    ControlFlow::Continue(())
+                }
                 Err(why) => {
                     self.recorder.report_error(&format!("cannot receive: {why}"));
                     self.stop.sleep(ERROR_PAUSE);
                     ControlFlow::Continue(())
                 }
             };
-            if flow.is_break() {
+            if flow.is_break() || self.forward_kept(None).is_break() {
                 return;
             }
+            let hurries = self.lookback.as_mut().is_some_and(|kept| kept.next_due().is_some());
+            if hurries != hurried && socket.set_nonblocking(hurries).is_ok() {
+                hurried = hurries;
+            }
         }
+    }
+
+    fn breathe(&mut self) {
+        let next = self.lookback.as_mut().and_then(Lookback::next_due);
+        let latest = Instant::now() + BREATH;
+        self.stop.sleep_until(next.map_or(latest, |next| next.min(latest)));
+    }
+
+    fn datagram(&mut self, datagram: &[u8]) -> ControlFlow<()> {
+        let sight = self.eyes.look(datagram);
+        if !sight.is_media {
+            return self.garbage(datagram);
+        }
+        self.media(&sight, &datagram[sight.media.clone()])
+    }
+
+    /// A piece of a pipe: whole packets.
+    fn piece(&mut self, piece: &[u8]) -> ControlFlow<()> {
+        let sight = self.eyes.look(piece);
+        self.media(&sight, piece)
+    }
+
+    /// A piece of a file. Nothing is lost on the way from a disk: counters that jump, as where a
+    /// loop begins again, were recorded so.
+    fn recording(&mut self, piece: &[u8]) -> ControlFlow<()> {
+        let mut sight = self.eyes.look(piece);
+        sight.packet.lost = 0;
+        self.media(&sight, piece)
     }
 
     fn play(&mut self, player: &mut Player<BufReader<File>>) -> io::Result<()> {
@@ -153,7 +203,7 @@ impl Feed {
             if late > FURTHEST_BEHIND {
                 began += late;
             }
-            if self.stop.sleep_until(began + due) || self.media(piece).is_break() {
+            if self.stop.sleep_until(began + due) || self.recording(piece).is_break() {
                 return Ok(());
             }
             if player.skipped() > skipped {
@@ -176,7 +226,7 @@ impl Feed {
                 Err(why) => return Err(why),
             }
             while let Some(piece) = framer.take(PER_DATAGRAM) {
-                if self.stop.is_raised() || self.media(piece).is_break() {
+                if self.stop.is_raised() || self.piece(piece).is_break() {
                     return Ok(());
                 }
             }
@@ -189,27 +239,75 @@ impl Feed {
 
     /// One datagram of media: recorded first, so that a slow output cannot hide a sign of life;
     /// then forwarded, if the engine says so.
-    fn media(&mut self, media: &[u8]) -> ControlFlow<()> {
+    fn media(&mut self, sight: &Sight, media: &[u8]) -> ControlFlow<()> {
         self.counts.received.fetch_add(1, Relaxed);
         self.counts.bytes.fetch_add(media.len() as u64, Relaxed);
+        self.output.learn(self.priority, media);
+        let mut packet = sight.packet;
+        if let Some(lookback) = &mut self.lookback {
+            lookback.keep(sight, media, Instant::now());
+            packet.keyframe |= lookback.has_a_start(&self.trail);
+        }
         // An error: the engine is being shut down.
-        let Ok(verdict) = self.record(media.len()) else { return ControlFlow::Break(()) };
-        if let Verdict::Forward(cut) = verdict {
-            match self.output.write(cut, self.priority, media) {
-                Written::Yes => _ = self.counts.forwarded.fetch_add(1, Relaxed),
-                Written::Overtaken => _ = self.counts.overtaken.fetch_add(1, Relaxed),
-                Written::Lost => {}
-                Written::Broken(end) => {
-                    self.stop.raise(end);
-                    return ControlFlow::Break(());
-                }
+        let Ok(verdict) = self.record(packet) else { return ControlFlow::Break(()) };
+        match (verdict, &mut self.lookback) {
+            (Verdict::Forward(cut), Some(_)) => self.forward_kept(Some(cut)),
+            (Verdict::Forward(cut), None) => {
+                let written = self.output.write(cut, self.priority, media);
+                self.count(written)
+            }
+            (_, Some(lookback)) => {
+                lookback.off_air();
+                ControlFlow::Continue(())
+            }
+            (_, None) => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Forwards what is due of what is kept. A new `cut` begins where the output has stopped.
+    fn forward_kept(&mut self, cut: Option<u32>) -> ControlFlow<()> {
+        let Some(lookback) = &mut self.lookback else { return ControlFlow::Continue(()) };
+        if cut.is_none() && lookback.next_due().is_none() {
+            return ControlFlow::Continue(());
+        }
+        let trail_owner = Arc::clone(&self.trail);
+        // Held until the first one is out: from then on the old input is overtaken.
+        let mut trail = trail_owner.lock();
+        if let Some(takeover) = cut.and_then(|cut| lookback.on_air(cut, &trail)) {
+            note(&self.notes, self.priority, takeover);
+        }
+        let now = Instant::now();
+        while let Some(lookback) = &mut self.lookback
+            && let Some((cut, stamp, media)) = lookback.due(now)
+        {
+            let written = self.output.write(cut, self.priority, media);
+            if written == Written::Yes {
+                trail::leave(&mut trail, stamp);
+                self.counts.looked_back.fetch_add(u64::from(now > stamp.at + BREATH), Relaxed);
+            }
+            lookback.sent();
+            if written == Written::Overtaken {
+                lookback.off_air();
+            }
+            self.count(written)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn count(&self, written: Written) -> ControlFlow<()> {
+        match written {
+            Written::Yes => _ = self.counts.forwarded.fetch_add(1, Relaxed),
+            Written::Overtaken => _ = self.counts.overtaken.fetch_add(1, Relaxed),
+            Written::Lost => {}
+            Written::Broken(end) => {
+                self.stop.raise(end);
+                return ControlFlow::Break(());
             }
         }
         ControlFlow::Continue(())
     }
 
-    fn record(&mut self, bytes: usize) -> Result<Verdict, Error> {
-        let packet = Packet::new(bytes);
+    fn record(&mut self, packet: Packet) -> Result<Verdict, Error> {
         let verdict = self.recorder.record_precise(packet);
         if verdict != Verdict::Stale {
             return Ok(verdict);
@@ -241,6 +339,25 @@ impl Feed {
             self.counts.ended.store(true, Relaxed);
         }
     }
+}
+
+/// Says how an input took over, if it did more than to go on from here.
+fn note(notes: &Sender<String>, priority: Priority, takeover: Takeover) {
+    let Takeover { datagrams, back, by, skips } = takeover;
+    let text = if skips {
+        format!("input {priority} waits for where the output is (by {})", by.as_str())
+    } else if datagrams > 1 {
+        let back = text::span(back);
+        format!(
+            "input {priority} goes on where the output stopped: {datagrams} datagrams of the \
+             latest {back} (by {})",
+            by.as_str()
+        )
+    } else {
+        return;
+    };
+    // Nobody listens any more only at the end.
+    let _ = notes.send(text);
 }
 
 fn is_idle(why: &io::Error) -> bool {

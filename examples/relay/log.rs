@@ -87,6 +87,15 @@ fn status_line(now: &Snapshot, meters: &mut [Meter]) -> String {
         if let Some(health) = health {
             let age = text::last_packet(health, SystemTime::now());
             line += &format!(", last {age}{}", if age == "never" { "" } else { " ago" });
+            if health.frames > 0 {
+                line += &format!(", {:.1} fps", health.fps);
+            }
+            if health.lost > 0 {
+                line += &format!(", {:.2}% lost", health.packet_loss);
+            }
+            if !health.impaired.is_empty() {
+                line += &format!(", BAD: {}", text::impaired(&health.impaired));
+            }
         }
         if input.garbage > 0 {
             line += &format!(", {} garbage", text::count(input.garbage));

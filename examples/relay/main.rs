@@ -6,19 +6,24 @@
 //!     --input udp://127.0.0.1:5001 --input udp://127.0.0.1:5002 --output udp://127.0.0.1:6000
 //! ```
 
+mod align;
 mod cli;
 mod demo;
 mod input;
 mod log;
+mod lookback;
 mod net;
 mod output;
 mod player;
+mod policy;
 mod relay;
 mod session;
+mod splice;
 mod stop;
 mod summary;
 mod terminal;
 mod text;
+mod trail;
 mod ts;
 mod url;
 mod view;
@@ -39,7 +44,7 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     match cli::parse() {
         Ok(Job::Demo) => demo::run(),
-        Ok(Job::Relay(run)) => carry(run),
+        Ok(Job::Relay(run)) => carry(*run),
         Err(why) => {
             // Help is an "error" with code 0. If it cannot be printed, nobody is there to be told.
             let _ = why.print();

@@ -1,5 +1,5 @@
-//! The one output: writes what the engine lets through, drops what a newer cut has overtaken, and
-//! keeps the figures of what was written.
+//! The one output: writes what the engine lets through, rewritten to one transport stream if it is
+//! told to, drops what a newer cut has overtaken, and keeps the figures of what was written.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -12,7 +12,9 @@ use std::time::{Duration, Instant, SystemTime};
 use changeover::Priority;
 
 use crate::net;
+use crate::splice::Splicer;
 use crate::stop::End;
+use crate::ts::{PACKET, PER_DATAGRAM};
 use crate::url::{Endpoint, Kind};
 
 /// Cuts kept for the report.
@@ -62,12 +64,16 @@ pub(crate) struct Output {
     opened: Instant,
     /// When the write that is going on began, ms after opening, plus 1; 0 = none is.
     busy_since_ms: AtomicU64,
+    rewrites: bool,
 }
 
 /// What a packet goes through.
 #[derive(Debug)]
 struct Line {
     sink: Sink,
+    splicer: Option<Splicer>,
+    /// What the splicer made of the piece in hand.
+    rewritten: Vec<u8>,
     last_cut: u32,
     on_air: Option<Priority>,
 }
@@ -100,10 +106,38 @@ impl Output {
 
     fn to(sink: Sink) -> Self {
         Self {
-            line: Mutex::new(Line { sink, last_cut: 0, on_air: None }),
+            line: Mutex::new(Line {
+                sink,
+                splicer: None,
+                rewritten: Vec::new(),
+                last_cut: 0,
+                on_air: None,
+            }),
             counts: Mutex::default(),
             opened: Instant::now(),
             busy_since_ms: AtomicU64::new(0),
+            rewrites: false,
+        }
+    }
+
+    /// The same, making one conformant transport stream of all inputs ([`Splicer`]), or passing
+    /// on what comes, which is what an output does at first.
+    pub(crate) fn rewriting(mut self, rewrites: bool) -> Self {
+        let line = self.line.get_mut().unwrap_or_else(PoisonError::into_inner);
+        line.splicer = rewrites.then(Splicer::new);
+        self.rewrites = rewrites;
+        self
+    }
+
+    /// Shows the output what an input sends while it is not on the air: its tables, so that its
+    /// turn can begin at once. Costs nothing if the output does not rewrite, and waits for nobody:
+    /// tables come again.
+    pub(crate) fn learn(&self, input: Priority, media: &[u8]) {
+        if self.rewrites
+            && let Ok(mut line) = self.line.try_lock()
+            && let Some(splicer) = &mut line.splicer
+        {
+            splicer.learn(input, media);
         }
     }
 
@@ -115,12 +149,25 @@ impl Output {
             return Written::Overtaken;
         }
         line.last_cut = cut;
+        let Line { sink, splicer, rewritten, on_air, .. } = &mut *line;
+        let media = match splicer {
+            None => media,
+            Some(splicer) => {
+                rewritten.clear();
+                splicer.rewrite(cut, input, media, rewritten);
+                &rewritten[..]
+            }
+        };
+        if media.is_empty() {
+            // It is held back until more of it has come.
+            return Written::Yes;
+        }
         let before = Instant::now();
         // Relaxed, here and below: a figure for the display.
         let since_ms = before.duration_since(self.opened).as_millis() as u64 + 1;
         self.busy_since_ms.store(since_ms, Ordering::Relaxed);
-        let result = match &mut line.sink {
-            Sink::Udp(socket, to) => socket.send_to(media, *to).map(|_| ()),
+        let result = match sink {
+            Sink::Udp(socket, to) => send(socket, *to, media, splicer.is_some()),
             Sink::Bytes(sink) => sink.write_all(media),
         };
         let after = Instant::now();
@@ -130,12 +177,12 @@ impl Output {
             counts.lost += 1;
             counts.last_error = Some(why.to_string());
             return match why.kind() {
-                _ if matches!(line.sink, Sink::Udp(..)) => Written::Lost,
+                _ if matches!(sink, Sink::Udp(..)) => Written::Lost,
                 ErrorKind::BrokenPipe => Written::Broken(End::ReaderGone),
                 _ => Written::Broken(End::OutputFailed(why.to_string())),
             };
         }
-        let left = line.on_air.replace(input).filter(|&left| left != input);
+        let left = on_air.replace(input).filter(|&left| left != input);
         counts.written(media.len(), after, left.map(|left| (left, input)));
         Written::Yes
     }
@@ -171,6 +218,17 @@ impl OutputCounts {
             self.cuts.push_back(Cut { at: SystemTime::now(), from, to, gap });
         }
     }
+}
+
+/// What was rewritten may be longer than what came: it goes out in datagrams of the usual size.
+fn send(socket: &UdpSocket, to: SocketAddr, media: &[u8], rewritten: bool) -> io::Result<()> {
+    let most = if rewritten { PER_DATAGRAM * PACKET } else { media.len() };
+    let mut result = Ok(());
+    for piece in media.chunks(most) {
+        // Each is tried: one that is lost takes no other with it.
+        result = socket.send_to(piece, to).map(|_| ()).and(result);
+    }
+    result
 }
 
 /// stdout without the line buffer that `io::stdout` has: media has no lines.
@@ -243,6 +301,36 @@ mod tests {
         assert_eq!(cuts, [(1, 2), (2, 1)]);
         assert!(counts.cuts.iter().all(|cut| cut.gap <= counts.longest_gap));
         assert_eq!(output.blocked_for(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_rewriting_output_sends_datagrams_of_the_usual_size() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let endpoint = Endpoint::udp(receiver.local_addr().unwrap());
+        let output = Output::open(&endpoint).unwrap().rewriting(true);
+        // Packets of a PID that no table has named pass; their counters go on across the cut.
+        let mut media = [0xff; 9 * PACKET];
+        for packet in media.chunks_exact_mut(PACKET) {
+            packet[..4].copy_from_slice(&[0x47, 0x01, 0x00, 0x17]);
+        }
+        for (n, packet) in media.chunks_exact_mut(PACKET).enumerate() {
+            packet[3] = 0x10 | (n as u8 + 7) & 0x0f;
+        }
+        output.learn(2, &media);
+        assert_eq!(output.write(1, 1, &media), Written::Yes);
+        assert_eq!(output.write(2, 2, &media[..PACKET]), Written::Yes);
+        let mut buffer = [0; 2048];
+        let mut counters = Vec::new();
+        for expected in [7, 2, 1] {
+            let length = receiver.recv(&mut buffer).unwrap();
+            assert_eq!(length, expected * PACKET);
+            counters.extend(buffer[..length].chunks(PACKET).map(|packet| packet[3] & 0x0f));
+        }
+        assert_eq!(counters, [7, 8, 9, 10, 11, 12, 13, 14, 15, 0]);
+        let counts = output.counts();
+        assert_eq!((counts.packets, counts.bytes), (2, 10 * PACKET as u64));
+        assert_eq!(output.write(1, 1, &media), Written::Overtaken);
     }
 
     #[test]

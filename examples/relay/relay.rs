@@ -7,14 +7,18 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use changeover::eyes::Eyes;
 use changeover::{
-    Engine, EngineConfig, EngineStats, Error, InputConfig, RuntimeStatus, StreamConfig,
+    Engine, EngineConfig, EngineStats, Error, Hold, InputConfig, RuntimeStatus, StreamConfig,
     Subscription, SwitchTicket,
 };
 
 use crate::input::{Feed, InputCounts, Source};
+use crate::lookback::Lookback;
 use crate::output::{Output, OutputCounts};
+use crate::policy::Policy;
 use crate::stop::{End, Stop};
+use crate::trail::Trail;
 use crate::url::{Endpoint, Kind};
 
 /// The engine knows the relay's one stream by this name.
@@ -37,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout_ms: i64,
     pub(crate) failback_stable_ms: i64,
     pub(crate) failback_cooldown_ms: i64,
+    pub(crate) policy: Policy,
 }
 
 /// A running relay.
@@ -69,6 +74,7 @@ pub(crate) struct InputFigures {
     pub(crate) forwarded: u64,
     pub(crate) overtaken: u64,
     pub(crate) garbage: u64,
+    pub(crate) looked_back: u64,
     pub(crate) ended: bool,
 }
 
@@ -105,8 +111,10 @@ impl Relay {
                 *endpoint = Endpoint::udp(addr);
             }
         }
-        let output =
-            Arc::new(Output::open(&settings.output).map_err(|why| format!("output: {why}"))?);
+        let policy = &settings.policy;
+        let output = Output::open(&settings.output).map_err(|why| format!("output: {why}"))?;
+        let output = Arc::new(output.rewriting(policy.rewrites()));
+        let (lookback, trail) = (policy.lookback(), Arc::new(Trail::default()));
         let engine = engine(&settings).map_err(|why| why.to_string())?;
         // Subscribed before the stream is there, so that no event is missed.
         let events = engine.subscribe(0);
@@ -130,6 +138,12 @@ impl Relay {
                 priority,
                 counts: Arc::clone(&counts),
                 output: Arc::clone(&output),
+                eyes: Eyes::new(),
+                // Files and pipes are slates, not twins of a feed: nothing to align.
+                lookback: lookback
+                    .filter(|_| matches!(source, Source::Udp(_)))
+                    .map(|(span, wish)| Lookback::new(span, wish)),
+                trail: Arc::clone(&trail),
                 stop: Arc::clone(&stop),
                 notes: note.clone(),
             };
@@ -174,6 +188,19 @@ impl Relay {
 
     pub(crate) fn clear_override(&self) -> Result<(), Error> {
         self.engine.clear_override(STREAM)
+    }
+
+    /// The input on the air.
+    pub(crate) fn on_air(&self) -> Option<i32> {
+        self.engine.runtime_status(STREAM).ok()?.active_input_priority
+    }
+
+    pub(crate) fn hold(&self, input: i32, hold: Hold) -> Result<SwitchTicket, Error> {
+        self.engine.hold_input(STREAM, input, hold)
+    }
+
+    pub(crate) fn release_hold(&self) -> Result<(), Error> {
+        self.engine.release_hold(STREAM)
     }
 
     /// How long the output has not taken a packet that it was given.
@@ -229,22 +256,22 @@ impl InputCounts {
             forwarded: self.forwarded.load(Relaxed),
             overtaken: self.overtaken.load(Relaxed),
             garbage: self.garbage.load(Relaxed),
+            looked_back: self.looked_back.load(Relaxed),
             ended: self.ended.load(Relaxed),
         }
     }
 }
 
 fn engine(settings: &Settings) -> Result<Engine, Error> {
-    Engine::builder()
-        .config(EngineConfig {
-            packet_timeout_ms: settings.timeout_ms,
-            connect_timeout_ms: settings.connect_timeout_ms,
-            failback_stable_ms: settings.failback_stable_ms,
-            failback_cooldown_ms: settings.failback_cooldown_ms,
-            switch_history: SWITCHES_KEPT,
-            ..EngineConfig::default()
-        })
-        .build()
+    let config = EngineConfig {
+        packet_timeout_ms: settings.timeout_ms,
+        connect_timeout_ms: settings.connect_timeout_ms,
+        failback_stable_ms: settings.failback_stable_ms,
+        failback_cooldown_ms: settings.failback_cooldown_ms,
+        switch_history: SWITCHES_KEPT,
+        ..EngineConfig::default()
+    };
+    Engine::builder().config(settings.policy.apply(config)).build()
 }
 
 /// Priorities are the numbers that the user counts by, so that the engine's texts mean the same.

@@ -18,8 +18,16 @@ pub(crate) fn text(last: &Snapshot, end: &End) -> String {
     let _ = writeln!(t, "\nrelay: {end} after {}", text::uptime(last.uptime));
     let _ = writeln!(
         t,
-        "\n{:>5}  {:<9}{:>14}{:>14}{:>10}{:>10}  address",
-        "input", "status", "received", "forwarded", "overtaken", "garbage"
+        "\n{:>5}  {:<9}{:>14}{:>14}{:>10}{:>10}{:>10}{:>12}{:>10}  address",
+        "input",
+        "status",
+        "received",
+        "forwarded",
+        "overtaken",
+        "garbage",
+        "lost",
+        "frames",
+        "keys"
     );
     for (n, input) in last.inputs.iter().enumerate() {
         let health = last.status.input(n as i32 + 1);
@@ -30,12 +38,15 @@ pub(crate) fn text(last: &Snapshot, end: &End) -> String {
         };
         let _ = writeln!(
             t,
-            "{:>5}  {status:<9}{:>14}{:>14}{:>10}{:>10}  {}",
+            "{:>5}  {status:<9}{:>14}{:>14}{:>10}{:>10}{:>10}{:>12}{:>10}  {}",
             n + 1,
             text::count(input.received),
             text::count(input.forwarded),
             text::count(input.overtaken),
             text::count(input.garbage),
+            text::count(health.map_or(0, |health| health.lost)),
+            text::count(health.map_or(0, |health| health.frames)),
+            text::count(health.map_or(0, |health| health.keyframes)),
             input.address,
         );
     }
@@ -52,6 +63,10 @@ pub(crate) fn text(last: &Snapshot, end: &End) -> String {
         Some(why) => writeln!(t, ", {} lost ({why})", text::count(out.lost)),
         None => writeln!(t),
     };
+    let looked_back: u64 = last.inputs.iter().map(|input| input.looked_back).sum();
+    if looked_back > 0 {
+        let _ = writeln!(t, "  {} of them out of a lookback", text::count(looked_back));
+    }
     switches(&mut t, last);
     let _ = writeln!(t, "{}", lateness(last));
     t

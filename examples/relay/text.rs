@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-use changeover::{EventKind, InputHealthSnapshot, InputStatus, SwitchEvent};
+use changeover::{EventKind, ImpairedEntry, InputHealthSnapshot, InputStatus, SwitchEvent};
 
 use crate::output::Cut;
 
@@ -26,13 +26,25 @@ pub(crate) fn event(kind: &EventKind) -> Option<String> {
         EventKind::InputFailover { from, to, reason, detail } => {
             format!("SWITCH {from} -> {to} ({reason}){}", after_colon(detail))
         }
-        EventKind::SwitchRefused { to, rule, remaining_ms } => {
-            let rule = match *rule {
-                "failback_stable" => "it has to stay stable for",
-                "failback_cooldown" => "the last switch was too short ago: wait",
-                rule => rule,
-            };
-            format!("not yet back to input {to}: {rule} another {remaining_ms} ms")
+        EventKind::SwitchArmed { .. } => return None,
+        EventKind::FirstPacket { aligned: Some(false), .. } => {
+            "no keyframe came in time: the cut is where it happened to fall".to_owned()
+        }
+        EventKind::FirstPacket { .. } => return None,
+        EventKind::SwitchRefused { to, rule, remaining_ms, detail, .. } => {
+            refusal(*to, rule, *remaining_ms, detail)
+        }
+        EventKind::InputImpaired { input_priority, detail, .. } => {
+            format!("input {input_priority} is bad: {detail}")
+        }
+        EventKind::InputCleared { input_priority, rule } => {
+            format!("input {input_priority} is good again ({rule})")
+        }
+        EventKind::HoldSet { input_priority, ttl_ms } => {
+            format!("input {input_priority} is held for {}", span(Duration::from_millis(*ttl_ms)))
+        }
+        EventKind::HoldReleased { input_priority, why } => {
+            format!("the hold of input {input_priority} is over ({why})")
         }
         EventKind::SwitchFailed { to, reason, message, .. } => {
             format!("switch to input {to} ({reason}) failed{}", after_colon(message))
@@ -57,6 +69,30 @@ pub(crate) fn event(kind: &EventKind) -> Option<String> {
         }
         other => format!("{other:?}"),
     })
+}
+
+/// Why a switch that was wanted is not made (yet).
+fn refusal(to: Option<i32>, rule: &str, remaining_ms: u64, detail: &str) -> String {
+    let rule = match rule {
+        "failback_stable" => "it has to stay stable for",
+        "failback_cooldown" => "the last switch was too short ago: wait",
+        "awaiting_keyframe" => "it waits for a keyframe, at most",
+        rule => {
+            let to = to.map_or(String::new(), |to| format!(" to input {to}"));
+            return format!("not switched{to}: {rule}{}", after_colon(detail));
+        }
+    };
+    let to = to.map_or("another".to_owned(), |to| to.to_string());
+    format!("not yet on input {to}: {rule} another {remaining_ms} ms")
+}
+
+/// The rules that act on an input, with what they measure.
+pub(crate) fn impaired(entries: &[ImpairedEntry]) -> String {
+    let one = |entry: &ImpairedEntry| match &entry.name {
+        Some(name) => name.clone(),
+        None => format!("{} {:.1} (limit {})", entry.rule, entry.value, entry.limit),
+    };
+    entries.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn after_colon(text: &str) -> String {
@@ -167,6 +203,22 @@ impl Meter {
     }
 }
 
+/// A switch as the engine's history has it. Only the engine makes them, so it is read from JSON.
+#[cfg(test)]
+pub(crate) fn switch_event(
+    at: SystemTime,
+    from: Option<i32>,
+    to: i32,
+    reason: changeover::SwitchReason,
+) -> SwitchEvent {
+    let at = jiff::Timestamp::try_from(at).unwrap().to_string();
+    let none = from.is_none();
+    let json = serde_json::json!({
+        "at": at, "from": from.unwrap_or(-1), "from_none": none, "to": to, "reason": reason
+    });
+    serde_json::from_value(json).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use changeover::SwitchReason;
@@ -200,13 +252,7 @@ mod tests {
     #[test]
     fn each_switch_finds_its_own_cut() {
         let at = |s| SystemTime::UNIX_EPOCH + Duration::from_secs(s);
-        let switch = |s, from, to| SwitchEvent {
-            at: at(s),
-            from,
-            to,
-            reason: SwitchReason::Timeout,
-            detail: String::new(),
-        };
+        let switch = |s, from, to| switch_event(at(s), from, to, SwitchReason::Timeout);
         let cut = |s, from, to| Cut { at: at(s), from, to, gap: Duration::from_secs(s) };
         // At 20 s the output moved to 2, which never delivered before it moved on to 3.
         let history = [switch(30, Some(3), 1), switch(21, Some(2), 3), switch(20, Some(1), 2)];

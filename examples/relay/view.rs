@@ -107,6 +107,8 @@ fn command_of(key: KeyEvent) -> Option<Command> {
         }
         KeyCode::Char('q') => Some(Command::Quit),
         KeyCode::Char('a') => Some(Command::Auto),
+        KeyCode::Char('h') => Some(Command::HoldThis),
+        KeyCode::Char('r') => Some(Command::Release),
         KeyCode::Char(digit) => {
             digit.to_digit(10).filter(|&n| n > 0).map(|n| Command::Choose(n as i32))
         }
@@ -117,7 +119,7 @@ fn command_of(key: KeyEvent) -> Option<Command> {
 /// The whole screen, as text; `kbps` of each input, and of the output at the end.
 fn picture(now: &Snapshot, kbps: &[u64], messages: &VecDeque<String>, height: usize) -> Vec<Line> {
     let mut lines = vec![head(now), output(now, kbps.last().copied().unwrap_or(0)), Line::new()];
-    let columns = "      STATUS        KB/S       PACKETS   LAST PACKET  ADDRESS";
+    let columns = "      STATUS        KB/S       PACKETS   LAST PACKET    FPS   LOSS  ADDRESS";
     lines.push(vec![(Look::Dim, columns.to_owned())]);
     let wall = SystemTime::now();
     lines.extend((0..now.inputs.len()).map(|n| input(now, n, kbps[n], wall)));
@@ -152,7 +154,10 @@ fn picture(now: &Snapshot, kbps: &[u64], messages: &VecDeque<String>, height: us
     } else {
         "1".to_owned()
     };
-    lines.push(vec![(Look::Dim, format!(" {numbers} choose the input   a automatic   q end"))]);
+    lines.push(vec![(
+        Look::Dim,
+        format!(" {numbers} choose the input   a automatic   h hold   r release   q end"),
+    )]);
     lines
 }
 
@@ -163,6 +168,11 @@ fn head(now: &Snapshot) -> Line {
         None => (Look::Bad, "nothing on air".to_owned()),
     };
     let mode = match now.status.override_input_priority {
+        _ if now.status.hold.is_some() => {
+            let held = now.status.hold.as_ref().map_or(0, |hold| hold.priority);
+            (Look::Strong, format!("   input {held} held"))
+        }
+        _ if now.status.observe => (Look::Strong, "   observing: nothing is switched".to_owned()),
         Some(input) => (Look::Strong, format!("   input {input} chosen by hand")),
         None => (Look::Dim, "   automatic".to_owned()),
     };
@@ -208,15 +218,20 @@ fn input(now: &Snapshot, n: usize, kbps: u64, wall: SystemTime) -> Line {
         (
             Look::Plain,
             format!(
-                "{kbps:>9}  {:>12}  {:>12}  {}",
+                "{kbps:>9}  {:>12}  {:>12}  {:>5}  {:>5}  {}",
                 text::count(input.received),
                 text::last_packet(health, wall),
+                if health.frames > 0 { format!("{:.0}", health.fps) } else { "-".to_owned() },
+                format!("{:.1}%", health.packet_loss),
                 input.address
             ),
         ),
     ];
     if input.garbage > 0 {
         line.push((Look::Bad, format!("  {} garbage", text::count(input.garbage))));
+    }
+    if !health.impaired.is_empty() {
+        line.push((Look::Bad, format!("  bad: {}", text::impaired(&health.impaired))));
     }
     if let Some(error) = health.errors.first() {
         line.push((Look::Dim, format!("  {}", error.message)));
@@ -258,6 +273,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::policy::Policy;
     use crate::relay::{Relay, Settings};
     use crate::stop::Stop;
     use crate::url::Endpoint;
@@ -278,6 +294,7 @@ mod tests {
             connect_timeout_ms: 60_000,
             failback_stable_ms: 1000,
             failback_cooldown_ms: 1,
+            policy: Policy::default(),
         };
         let relay = Relay::start(settings, Arc::new(Stop::default())).unwrap();
         let now = relay.snapshot();

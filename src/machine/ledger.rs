@@ -154,13 +154,15 @@ impl Machine {
         let (epoch, delivers) = (run.map(|run| run.epoch), run.is_some_and(|r| r.last.is_some()));
         let to = self.inputs[i].priority();
         let from = self.active;
-        if let Some(pending) = self.pending.as_mut() {
-            if !pending.armed && epoch.is_some() && delivers {
-                pending.armed = true;
-                let max_wait_ms = pending.gate.map_or(0, |gate| gate.max_wait / 1_000_000);
-                let keyframe = pending.gate.is_some();
-                cx.emit(EventKind::SwitchArmed { from, to, keyframe, max_wait_ms });
-            }
+        if let Some(pending) = self.pending.as_mut()
+            && !pending.armed
+            && epoch.is_some()
+            && delivers
+        {
+            pending.armed = true;
+            let max_wait_ms = pending.gate.map_or(0, |gate| gate.max_wait / 1_000_000);
+            let keyframe = pending.gate.is_some();
+            cx.emit(EventKind::SwitchArmed { from, to, keyframe, max_wait_ms });
         }
         let gate = match &mut self.pending {
             Some(pending) => pending.gate.as_mut(),

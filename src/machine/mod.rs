@@ -381,7 +381,9 @@ impl Machine {
             None if self.exhausted => None,
             None => self.best_forced(&cx),
         };
-        self.pending.is_none() && self.left.is_none() && chosen == Some(priority)
+        let gated = self.entry.is_some_and(|entry| entry.gate.is_some());
+        let at_rest = self.pending.is_none() && self.left.is_none() && !gated;
+        at_rest && chosen == Some(priority)
     }
 
     /// How many packets of an epoch are known; `None` for an epoch that is over.

@@ -308,7 +308,7 @@ impl Machine {
         }
         soft.conditions.retain(|known| known.raised || known.state.failed_at.is_some());
         for (acts, name, hold) in changes {
-            let found = acts.then(|| Impairment {
+            let found = acts.then_some(Impairment {
                 rule: SwitchReason::Condition,
                 since: cx.now,
                 name: Some(name),

@@ -14,7 +14,7 @@ use crate::deadlines::{Deadlines, Entry};
 use crate::driver::{AnswerSink, CallRunner};
 use crate::events::EventKind;
 use crate::machine::{Action, Event, Sample};
-use crate::publish::PublishLog;
+use crate::publish::{PublishLog, Stall};
 use crate::stream::{Inner, Stream};
 use crate::sync::{Arc, AtomicU64, Ordering, fence};
 use crate::types::{Epoch, FOREVER_NS, Nanos, StreamKey};
@@ -284,16 +284,30 @@ impl Monitor {
 
     fn step(&mut self, stream: &Arc<Stream>, inner: &mut Inner, event: Event) {
         let core = Arc::clone(&self.core);
-        self.samples.clear();
-        inner.plane.sample(&core.cells, &self.log, &mut self.samples);
         let (policy, stall) = (Arc::clone(&self.policy), self.log.stall());
-        let samples = std::mem::take(&mut self.samples);
-        inner.machine.step(self.now, &policy, stall, &samples, event, &mut self.actions);
-        self.samples = samples;
+        let begin = self.actions.len();
+        // While a cut is armed, the target's packet may make it between the sample and what is
+        // decided without it. Then the cut stands, and all is decided anew with it.
+        let armed = inner.plane.is_armed().then(|| (inner.machine.clone(), event.clone()));
+        self.decide(inner, &policy, stall, event);
+        if let Some((before, event)) = armed
+            && !inner.plane.disarm(&core.cells, inner.machine.air())
+        {
+            inner.machine = before;
+            self.actions.truncate(begin);
+            self.decide(inner, &policy, stall, event);
+        }
         self.carry_out(stream, inner);
         inner.plane.reconcile(&core.cells, inner.machine.air());
         let machine = &inner.machine;
         inner.plane.set_learning(&core.cells, |epoch| machine.learns(epoch, &policy));
+    }
+
+    /// Samples, and has the machine decide. Nothing is carried out yet.
+    fn decide(&mut self, inner: &mut Inner, policy: &Policy, stall: Stall, event: Event) {
+        self.samples.clear();
+        inner.plane.sample(&self.core.cells, &self.log, &mut self.samples);
+        inner.machine.step(self.now, policy, stall, &self.samples, event, &mut self.actions);
     }
 
     /// Sets the watch bits, and lists the watched cells for the looks at each tick. Answers

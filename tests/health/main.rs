@@ -3,6 +3,7 @@
 //!
 //! The scenarios H1..H9 are the issue's, their numbers are in the tests.
 
+mod cold;
 mod flapping;
 mod gate;
 mod hold;

@@ -1,8 +1,11 @@
 //! H9: silence that is judged by what is usual.
 
-use changeover::{EngineConfig, HealthConfig, Packet, Silence, SwitchReason};
+use changeover::{
+    EngineConfig, EventKind, HealthConfig, InputConfig, InputStatus, Packet, Silence, StreamConfig,
+    SwitchReason,
+};
 
-use crate::lab::{Lab, Lane, config, each, kbps, ms, s};
+use crate::lab::{Lab, Lane, STREAM, config, each, kbps, ms, s};
 
 const PACKET: Packet = Packet::new(1316);
 
@@ -145,6 +148,27 @@ fn a_false_alarm_is_made_once() {
     assert_eq!(lab.moves().len(), 2);
 }
 
+/// At once: not only when its block of time is over.
+#[test]
+fn the_same_silence_again_is_no_alarm() {
+    let mut lab = Lab::new(2, learning());
+    lab.feed(0, [each(ms(1), PACKET)]);
+    lab.feed(1, [each(ms(1), PACKET)]);
+    // Block 28 is from 30.06 to 31.13 s.
+    for at in [30_200, 30_600] {
+        lab.run_to(ms(at));
+        lab.silence(0);
+        lab.run(ms(100));
+        lab.feed(0, [each(ms(1), PACKET)]);
+    }
+    lab.run_to(s(31));
+    let degraded = lab.all(|kind| match kind {
+        EventKind::InputDegraded { input_priority, .. } => Some(*input_priority),
+        _ => None,
+    });
+    assert_eq!(degraded, [(ms(30_225), 0)]);
+}
+
 #[test]
 fn suspicion_grows_with_silence() {
     let mut lab = Lab::new(1, learning());
@@ -237,6 +261,12 @@ fn an_irregular_input_is_left_to_the_fixed_timeout() {
     lab.feed(1, [each(ms(10), PACKET)]);
     lab.run_to(s(600));
     assert_eq!(lab.moves(), []);
+    // Above the packet timeout there is no ceiling.
+    let silence = Silence::Learned { floor_ms: 0, ceiling_ms: 5_000, confidence: 0.0 };
+    let health = HealthConfig { silence, ..Default::default() };
+    lab.engine.set_config(EngineConfig { health: Some(health.into()), ..config() }).expect("valid");
+    lab.run_to(s(610));
+    assert_eq!(lab.input(0).learned.map(|learned| learned.timeout_ms), Some(500.0));
     let last = lab.last_forwarded[0];
     lab.silence(0);
     lab.run(s(1));
@@ -248,4 +278,23 @@ fn a_learned_decision_says_so() {
     let (_, mut lab) = left_after([jittered(0)]);
     let detail = lab.only_move().detail;
     assert!(detail.contains("learned timeout 25ms"), "{detail}");
+}
+
+#[test]
+fn an_input_may_keep_to_its_fixed_timeout() {
+    let fixed = HealthConfig { silence: Silence::Fixed, ..Default::default() };
+    let stream = StreamConfig::new(STREAM)
+        .input(InputConfig { health: Some(fixed.into()), ..InputConfig::hot(0, "a") })
+        .input(InputConfig::hot(1, "b"));
+    let mut lab = Lab::with_stream(stream, learning());
+    lab.feed(0, [each(ms(1), PACKET)]);
+    lab.feed(1, [each(ms(1), PACKET)]);
+    lab.run_to(s(30));
+    assert!(lab.input(0).learned.is_none() && lab.input(1).learned.is_some());
+    lab.silence(0);
+    lab.run(s(1));
+    assert_eq!(lab.only_move().at, s(30) + ms(500));
+    lab.silence(1);
+    lab.run(s(1));
+    assert_eq!(lab.input(1).status, InputStatus::Degraded);
 }

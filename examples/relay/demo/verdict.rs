@@ -236,13 +236,7 @@ mod tests {
         }
 
         fn switch(&self, ms: u64, from: i32, to: i32, reason: SwitchReason) -> SwitchEvent {
-            SwitchEvent {
-                at: self.at(ms).wall,
-                from: Some(from),
-                to,
-                reason,
-                detail: String::new(),
-            }
+            text::switch_event(self.at(ms).wall, Some(from), to, reason)
         }
 
         fn missing(&self) -> String {

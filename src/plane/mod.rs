@@ -1,7 +1,10 @@
 //! One stream's packet plane as the control plane sees it: which cells belong to which epoch,
 //! who is on the air, who is armed. Used under the stream's lock only.
 
-use crate::cell::{Cell, CellIndex, Cells, GAP_BLOCK_SHIFT, GAP_UNIT_NS, Gate};
+mod epoch;
+
+use self::epoch::{EpochCells, attach, counts};
+use crate::cell::{CellIndex, Cells, GAP_BLOCK_SHIFT, GAP_UNIT_NS, Gate};
 use crate::handover;
 use crate::machine::{Air, Counts, Sample};
 use crate::publish::{PRECISE, PublishLog};
@@ -19,45 +22,6 @@ pub(crate) struct Plane {
     ahead: Option<Epoch>,
     /// The latest cut number.
     cuts: u32,
-}
-
-/// The cells of one open epoch.
-#[derive(Debug)]
-struct EpochCells {
-    epoch: Epoch,
-    priority: Priority,
-    /// Its flag word counts, unless it was moved.
-    home: CellIndex,
-    /// Where the flag word was moved to when a sibling was opened.
-    line: Option<CellIndex>,
-    /// The home is a by-id cell: nobody opened a recorder.
-    by_id_only: bool,
-    /// The by-id cell went its own way, and the epoch keeps it only as its home.
-    keeps_by_id: bool,
-    /// A recorder holds the home cell.
-    taken: bool,
-    siblings: Vec<CellIndex>,
-    /// The input's by-id cell, and what it had counted when the epoch began.
-    by_id: Option<(CellIndex, u64)>,
-    /// Counted by producers that are gone, and the latest of their stamps.
-    gone: Counts,
-    gone_last: u64,
-    /// Its gaps are noted.
-    learns: bool,
-}
-
-impl EpochCells {
-    /// A producer goes: what it counted stays, and when it was last heard.
-    fn keep_stamp(&mut self, raw: u64) {
-        if raw & !PRECISE > self.gone_last & !PRECISE {
-            self.gone_last = raw;
-        }
-    }
-
-    fn producers(&self) -> impl Iterator<Item = CellIndex> {
-        let home = (!self.by_id_only).then_some(self.home);
-        home.into_iter().chain(self.siblings.iter().copied())
-    }
 }
 
 impl Plane {
@@ -378,6 +342,26 @@ impl Plane {
         want_air.is_none_or(|want| self.find(want).map(|cells| cells.priority) == priority)
     }
 
+    pub(crate) fn is_armed(&self) -> bool {
+        self.armed.is_some()
+    }
+
+    /// Takes the arming back where the machine wants something else now. Answers false where the
+    /// cut has been made: nothing is changed then, and the next sample tells of it.
+    pub(crate) fn disarm(&mut self, cells: &Cells, want: Air) -> bool {
+        let Some(armed) = self.armed else { return true };
+        let stands = want.armed == Some(armed) && want.on == self.on_air;
+        if stands || want.on == Some(armed) {
+            return true;
+        }
+        let cell = self.find(armed).map(|found| found.home);
+        if cell.is_some_and(|cell| !handover::cancel(cells, cell)) {
+            return false;
+        }
+        self.armed = None;
+        true
+    }
+
     /// Makes the flag words agree with what the machine wants.
     pub(crate) fn reconcile(&mut self, cells: &Cells, want: Air) {
         let Air { on: want_air, armed: want_armed, gated } = want;
@@ -460,29 +444,5 @@ impl Plane {
                 out.push((cell, cells.get(cell).packets.load(Relaxed)));
             }
         }
-    }
-}
-
-/// Points a by-id cell at an epoch's home; answers it with what it has counted so far.
-fn attach(cells: &Cells, by_id: CellIndex, home: CellIndex) -> (CellIndex, u64) {
-    let cell = cells.get(by_id);
-    let before = cell.packets.load(Acquire);
-    // Release: whoever finds the home finds it opened.
-    cell.home().store(u64::from(home), Release);
-    (by_id, before)
-}
-
-/// What one cell has counted.
-fn counts(cell: &Cell) -> Counts {
-    let (frames_lost, keys_tracks) =
-        (cell.frames_lost.load(Relaxed), cell.keys_tracks.load(Relaxed));
-    Counts {
-        packets: cell.packets.load(Relaxed),
-        bytes: cell.bytes.load(Relaxed),
-        frames: frames_lost as u32,
-        lost: (frames_lost >> 32) as u32,
-        keyframes: keys_tracks as u32,
-        video: (keys_tracks >> 32) as u16,
-        audio: (keys_tracks >> 48) as u16,
     }
 }

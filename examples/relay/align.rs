@@ -1,0 +1,369 @@
+//! Where a lookback has to begin so that it goes on where the output stopped. Pure: no sockets, no
+//! clock.
+//!
+//! What is tried, in this order:
+//! 1. RTP: a datagram with the same number and timestamp was written and is kept: both feeds count
+//!    the same.
+//! 2. Content: the same datagrams, byte for byte. Four in a row have to be the same: encoders that
+//!    are locked to each other may well send the same audio now and then.
+//! 3. The programme clock (PCR): feeds of one encoder, or of two that are locked to one clock. They
+//!    are believed to be if one is at most half a second behind the other; encoders that were merely
+//!    started together differ by more, or else by as little as they look.
+//! 4. The time of arrival.
+//!
+//! The first two are exact: the decoder has what the next datagram refers to, so nothing is lost,
+//! nothing comes twice, and no keyframe is needed. The last two are near, and the stream may be
+//! another encoder's. Whoever wants a keyframe then gets the latest one at or before that place:
+//! a group of pictures may come twice, but nothing is lost, and it can be decoded. If none is
+//! kept, the first one behind. An output that rewrites sends whole pictures only, so the one that
+//! was cut short has not gone out: there the place is the beginning of that picture.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// The latest datagrams written that are compared.
+pub(crate) const COMPARED: usize = 32;
+/// Datagrams in a row that prove two feeds to be the same.
+const IN_A_ROW: usize = 4;
+/// The PCR counts a 27 MHz clock modulo this.
+const CLOCK_MODULUS: u64 = (1 << 33) * 300;
+/// Feeds that are further apart than this share no clock, in ticks: half a second.
+const CLOCKS_APART: i64 = 13_500_000;
+
+/// What a datagram is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// When it was received.
+    pub(crate) at: Instant,
+    /// Of its media; `None` for mere padding, which is the same in every stream.
+    pub(crate) print: Option<u64>,
+    /// Number and timestamp.
+    pub(crate) rtp: Option<(u16, u32)>,
+    /// The feed's PCR, carried forward to this datagram.
+    pub(crate) clock: Option<u64>,
+    /// A video frame begins in it; a keyframe.
+    pub(crate) frame: bool,
+    pub(crate) keyframe: bool,
+}
+
+/// What the output needs to begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Wish {
+    /// With the beginning of a picture.
+    pub(crate) frame: bool,
+    /// With a keyframe, where the feeds are not exactly the same.
+    pub(crate) keyframe: bool,
+}
+
+/// What two feeds were found to have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Rtp,
+    Content,
+    Clock,
+    Arrival,
+}
+
+impl By {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Rtp => "RTP numbers",
+            Self::Content => "identical datagrams",
+            Self::Clock => "PCR",
+            Self::Arrival => "time of arrival",
+        }
+    }
+}
+
+/// Where to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The first of the kept datagrams that goes out; their count, if all of them have been out.
+    pub(crate) from: usize,
+    /// What comes next has been out as well, up to and with this place.
+    pub(crate) skip_to: Option<Mark>,
+    pub(crate) by: By,
+}
+
+/// A place that this feed has not reached yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    Number(u16),
+    Print(u64),
+    Clock(u64),
+}
+
+impl Mark {
+    /// Whether the datagram is behind the mark; `None`: it is the mark itself.
+    pub(crate) fn is_passed_by(self, stamp: &Stamp) -> Option<bool> {
+        match self {
+            Self::Number(mark) => {
+                let ahead = stamp.rtp.map_or(1, |(number, _)| number.wrapping_sub(mark));
+                (ahead != 0).then_some(ahead < 0x8000)
+            }
+            Self::Print(mark) => (stamp.print != Some(mark)).then_some(false),
+            Self::Clock(mark) => Some(stamp.clock.is_none_or(|clock| ticks(mark, clock) > 0)),
+        }
+    }
+}
+
+/// Finds the place among `kept` (oldest first, at least one: the datagram in hand) behind what was
+/// `written` (oldest first).
+pub(crate) fn align(written: &VecDeque<Stamp>, kept: &[Stamp], wish: Wish) -> Place {
+    let live = Place { from: kept.len() - 1, skip_to: None, by: By::Arrival };
+    let Some(last) = written.back() else { return live };
+    if let Some(mut place) = by_number(written, kept).or_else(|| by_content(written, kept)) {
+        if wish.frame && place.skip_to.is_none() {
+            let begun = kept.iter().take(place.from + 1).rposition(|stamp| stamp.frame);
+            place.from = begun.unwrap_or(place.from);
+        }
+        return place;
+    }
+    let mut place = by_clock(last, kept).unwrap_or_else(|| Place {
+        from: kept.iter().position(|stamp| stamp.at > last.at).unwrap_or(kept.len()),
+        ..live
+    });
+    if wish.frame || wish.keyframe {
+        let fits = |stamp: &Stamp| if wish.keyframe { stamp.keyframe } else { stamp.frame };
+        let before = kept.iter().take(place.from + 1).rposition(fits);
+        if let Some(from) = before.or_else(|| kept.iter().position(fits)) {
+            (place.from, place.skip_to) = (from, None);
+        }
+    }
+    place
+}
+
+fn newest_first(written: &VecDeque<Stamp>) -> impl Iterator<Item = &Stamp> {
+    written.iter().rev().take(COMPARED)
+}
+
+fn by_number(written: &VecDeque<Stamp>, kept: &[Stamp]) -> Option<Place> {
+    let (last, _) = written.back()?.rtp?;
+    let is_kept = |stamp: &&Stamp| stamp.rtp.is_some() && kept.iter().any(|k| k.rtp == stamp.rtp);
+    newest_first(written).find(is_kept)?;
+    let is_behind = |stamp: &Stamp| {
+        stamp.rtp.is_some_and(|(number, _)| (1..0x8000).contains(&number.wrapping_sub(last)))
+    };
+    Some(match kept.iter().position(is_behind) {
+        Some(from) => Place { from, skip_to: None, by: By::Rtp },
+        None => Place {
+            from: kept.len(),
+            skip_to: kept.last()?.rtp.filter(|(n, _)| *n != last).map(|_| Mark::Number(last)),
+            by: By::Rtp,
+        },
+    })
+}
+
+fn by_content(written: &VecDeque<Stamp>, kept: &[Stamp]) -> Option<Place> {
+    // How many in a row are the same, from these two backwards; padding tells nothing.
+    let run = |age: usize, at: usize| {
+        let before = newest_first(written).skip(age).zip(kept[..=at].iter().rev());
+        let same = before.take_while(|(w, k)| w.print == k.print);
+        same.filter(|(w, _)| w.print.is_some()).count()
+    };
+    let (age, at) = newest_first(written).enumerate().find_map(|(age, stamp)| {
+        stamp.print?;
+        let same = (0..kept.len()).filter(|&at| kept[at].print == stamp.print);
+        let sure = same.filter(|&at| run(age, at) >= IN_A_ROW);
+        // The same bytes again and again tell little: then the time of arrival decides.
+        Some((age, sure.min_by_key(|&at| apart(kept[at].at, stamp.at))?))
+    })?;
+    // Of those written behind it, some may be here as well, though not all in a row.
+    let is_out = |stamp: &Stamp| {
+        stamp.print.is_some() && newest_first(written).take(age).any(|w| w.print == stamp.print)
+    };
+    let from = kept[at + 1..].iter().rposition(is_out).map_or(at + 1, |n| at + 2 + n);
+    // The others are still to come, if nothing else has come instead.
+    let is_ahead = from == kept.len() && kept[from - 1].print != written.back()?.print;
+    let skip_to = written.back()?.print.filter(|_| is_ahead).map(Mark::Print);
+    Some(Place { from, skip_to, by: By::Content })
+}
+
+fn by_clock(last: &Stamp, kept: &[Stamp]) -> Option<Place> {
+    let clock = last.clock?;
+    let (newest, at) = kept.iter().rev().find_map(|stamp| Some((stamp.clock?, stamp.at)))?;
+    let passed = at.saturating_duration_since(last.at).as_micros() as i64 * 27;
+    if (ticks(clock, newest) - passed).abs() > CLOCKS_APART {
+        return None;
+    }
+    let is_behind = |stamp: &Stamp| stamp.clock.is_some_and(|at| ticks(clock, at) > 0);
+    Some(match kept.iter().position(is_behind) {
+        Some(from) => Place { from, skip_to: None, by: By::Clock },
+        None => Place { from: kept.len(), skip_to: Some(Mark::Clock(clock)), by: By::Clock },
+    })
+}
+
+/// From one clock to the other in 1/27 us, over the end of the count.
+fn ticks(from: u64, to: u64) -> i64 {
+    let ahead = (to + CLOCK_MODULUS - from) % CLOCK_MODULUS;
+    if ahead < CLOCK_MODULUS / 2 { ahead as i64 } else { ahead as i64 - CLOCK_MODULUS as i64 }
+}
+
+fn apart(a: Instant, b: Instant) -> Duration {
+    a.max(b).duration_since(a.min(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamp(t: Instant, ms: u64) -> Stamp {
+        let at = t + Duration::from_millis(ms);
+        Stamp { at, print: None, rtp: None, clock: None, frame: false, keyframe: false }
+    }
+
+    /// 100 stamps, 2 ms apart, from `from_ms` on.
+    fn feed(t: Instant, from_ms: u64, with: impl Fn(u64, &mut Stamp)) -> Vec<Stamp> {
+        let make = |n| {
+            let mut stamp = stamp(t, from_ms + 2 * n);
+            with(n, &mut stamp);
+            stamp
+        };
+        (0..100).map(make).collect()
+    }
+
+    fn place(written: &[Stamp], kept: &[Stamp], keyframe: bool) -> (usize, Option<Mark>, By) {
+        place_for(written, kept, Wish { frame: false, keyframe })
+    }
+
+    fn place_for(written: &[Stamp], kept: &[Stamp], wish: Wish) -> (usize, Option<Mark>, By) {
+        let place = align(&written.iter().copied().collect(), kept, wish);
+        (place.from, place.skip_to, place.by)
+    }
+
+    #[test]
+    fn rtp_numbers_are_exact_whatever_the_delay() {
+        let t = Instant::now();
+        let numbered = |first: u16| {
+            move |n: u64, stamp: &mut Stamp| {
+                let number = first.wrapping_add(n as u16);
+                stamp.rtp = Some((number, u32::from(number) * 180));
+            }
+        };
+        let first = 65_500;
+        let written = feed(t, 0, numbered(first));
+        let kept = feed(t, 130, numbered(first));
+        assert_eq!(place(&written[..60], &kept, true), (60, None, By::Rtp), "no keyframe needed");
+        // The backup lacks the one written last, and the one behind it.
+        let mut gap = kept.clone();
+        gap.drain(59..61);
+        assert_eq!(place(&written[..60], &gap, false), (59, None, By::Rtp));
+        // The backup is behind: what is to come has been out already.
+        let behind = Some(Mark::Number(first.wrapping_add(59)));
+        assert_eq!(place(&written[..60], &kept[..40], false), (40, behind, By::Rtp));
+        assert_eq!(place(&written[..40], &kept[..40], false), (40, None, By::Rtp));
+        // Whole pictures: back to where the one in hand begins.
+        let mut frames = kept.clone();
+        for n in [20, 55, 70] {
+            frames[n].frame = true;
+        }
+        let wish = Wish { frame: true, keyframe: true };
+        assert_eq!(place_for(&written[..60], &frames, wish), (55, None, By::Rtp));
+        assert_eq!(place_for(&written[..55], &frames, wish), (55, None, By::Rtp));
+        // Another sender's numbers: the same, but at other times.
+        let foreign = feed(t, 0, |n, stamp| stamp.rtp = Some((first.wrapping_add(n as u16), 7)));
+        assert_eq!(place(&written[..60], &foreign, false), (60, None, By::Arrival));
+    }
+
+    #[test]
+    fn marks_are_passed_behind_them() {
+        let at = |number| {
+            let mut stamp = stamp(Instant::now(), 0);
+            stamp.rtp = Some((number, 0));
+            Mark::Number(65_535).is_passed_by(&stamp)
+        };
+        assert_eq!([at(65_534), at(65_535), at(0)], [Some(false), None, Some(true)]);
+        let at = |clock| {
+            let stamp = Stamp { clock: Some(clock), ..stamp(Instant::now(), 0) };
+            Mark::Clock(CLOCK_MODULUS - 5).is_passed_by(&stamp)
+        };
+        assert_eq!([at(CLOCK_MODULUS - 9), at(CLOCK_MODULUS - 5)], [Some(false), Some(false)]);
+        assert_eq!(at(3), Some(true));
+        let at = |print| {
+            let stamp = Stamp { print: Some(print), ..stamp(Instant::now(), 0) };
+            Mark::Print(5).is_passed_by(&stamp)
+        };
+        assert_eq!([at(4), at(5)], [Some(false), None]);
+    }
+
+    #[test]
+    fn identical_datagrams_are_exact() {
+        let t = Instant::now();
+        let printed = |first: u64| move |n, stamp: &mut Stamp| stamp.print = Some(first + n);
+        let written = feed(t, 0, printed(500));
+        let kept = feed(t, 40, printed(500));
+        assert_eq!(place(&written[..60], &kept, true), (60, None, By::Content));
+        let behind = Some(Mark::Print(559));
+        assert_eq!(place(&written[..60], &kept[..50], false), (50, behind, By::Content));
+        // Three that are the same by chance prove nothing.
+        let mut strange = feed(t, 0, printed(9000));
+        (57..60).for_each(|n| strange[n].print = Some(500 + n as u64));
+        assert_eq!(place(&written[..60], &strange, false), (60, None, By::Arrival));
+        strange[56].print = Some(556);
+        assert_eq!(place(&written[..60], &strange, false), (60, None, By::Content));
+        // Nor does padding before one.
+        let mut padding = feed(t, 0, printed(9000));
+        let mut mine = written.clone();
+        (40..59).for_each(|n| (padding[n].print, mine[n].print) = (None, None));
+        padding[59].print = Some(559);
+        assert_eq!(place(&mine[..60], &padding, false), (60, None, By::Arrival));
+        // The two latest are missing, and it goes on behind them.
+        let mut gap = kept.clone();
+        gap.drain(58..60);
+        assert_eq!(place(&written[..60], &gap, false), (58, None, By::Content));
+        // With padding between, and with one of the latest missing: those behind it are out, too.
+        let mut padded = kept.clone();
+        let mut mine = written.clone();
+        (50..58).for_each(|n| (padded[n].print, mine[n].print) = (None, None));
+        assert_eq!(place(&mine[..60], &padded, true), (60, None, By::Content));
+        padded.remove(58);
+        assert_eq!(place(&mine[..60], &padded, true), (59, None, By::Content));
+        // A feed that says always the same: by arrival, in effect.
+        let constant = feed(t, 1, |_, stamp| stamp.print = Some(1));
+        let same = feed(t, 0, |_, stamp| stamp.print = Some(1));
+        let (from, _, _) = place(&same[..60], &constant, false);
+        assert!((59..=61).contains(&from), "{from}");
+    }
+
+    #[test]
+    fn a_shared_clock_is_near_and_leads_to_a_keyframe() {
+        let t = Instant::now();
+        let near_the_end = CLOCK_MODULUS - 27_000 * 50;
+        let clocked = |first: u64| {
+            move |n: u64, stamp: &mut Stamp| {
+                stamp.clock = Some((first + n * 54_000) % CLOCK_MODULUS);
+                stamp.keyframe = n % 25 == 10;
+            }
+        };
+        let written = feed(t, 0, clocked(near_the_end));
+        let kept = feed(t, 300, clocked(near_the_end + 100));
+        assert_eq!(place(&written[..60], &kept, false), (59, None, By::Clock));
+        assert_eq!(place(&written[..60], &kept, true), (35, None, By::Clock), "the key before");
+        assert_eq!(place(&written[..8], &kept, true), (10, None, By::Clock), "the key behind");
+        assert_eq!(place(&written[..61], &kept, true), (60, None, By::Clock), "the key itself");
+        let twin = feed(t, 300, clocked(near_the_end));
+        assert_eq!(place(&written[..60], &twin, false), (60, None, By::Clock), "to the tick");
+        let mark = Some(Mark::Clock(written[99].clock.unwrap()));
+        assert_eq!(place(&written, &kept[..90], false), (90, mark, By::Clock));
+        assert_eq!(place(&written, &kept[..90], true), (85, None, By::Clock));
+        // More than half a second apart: no shared clock.
+        for (apart, by) in [(499, By::Clock), (501, By::Arrival)] {
+            let early = feed(t, 0, clocked((near_the_end + apart * 27_000) % CLOCK_MODULUS));
+            assert_eq!(place(&written[..60], &early, false).2, by, "{apart} ms ahead");
+            let late = feed(t, 0, clocked(near_the_end - apart * 27_000));
+            assert_eq!(place(&written[..60], &late, false).2, by, "{apart} ms behind");
+        }
+    }
+
+    #[test]
+    fn without_anything_in_common_the_time_decides() {
+        let t = Instant::now();
+        let written = feed(t, 0, |_, _| {});
+        let kept = feed(t, 31, |_, _| {});
+        assert_eq!(place(&written[..60], &kept, false), (44, None, By::Arrival), "119 ms > 118 ms");
+        assert_eq!(place(&[], &kept, true), (99, None, By::Arrival), "nothing was written yet");
+        let late = feed(t, 1000, |_, _| {});
+        assert_eq!(place(&written[..60], &late, false), (0, None, By::Arrival));
+        assert_eq!(place(&late, &kept, false), (100, None, By::Arrival), "all of it was out");
+    }
+}

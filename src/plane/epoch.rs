@@ -1,0 +1,70 @@
+//! The cells of one open epoch, and what they have counted.
+
+use crate::cell::{Cell, CellIndex, Cells};
+use crate::machine::Counts;
+use crate::publish::PRECISE;
+use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::types::{Epoch, Priority};
+
+/// The cells of one open epoch.
+#[derive(Debug)]
+pub(super) struct EpochCells {
+    pub(super) epoch: Epoch,
+    pub(super) priority: Priority,
+    /// Its flag word counts, unless it was moved.
+    pub(super) home: CellIndex,
+    /// Where the flag word was moved to when a sibling was opened.
+    pub(super) line: Option<CellIndex>,
+    /// The home is a by-id cell: nobody opened a recorder.
+    pub(super) by_id_only: bool,
+    /// The by-id cell went its own way, and the epoch keeps it only as its home.
+    pub(super) keeps_by_id: bool,
+    /// A recorder holds the home cell.
+    pub(super) taken: bool,
+    pub(super) siblings: Vec<CellIndex>,
+    /// The input's by-id cell, and what it had counted when the epoch began.
+    pub(super) by_id: Option<(CellIndex, u64)>,
+    /// Counted by producers that are gone, and the latest of their stamps.
+    pub(super) gone: Counts,
+    pub(super) gone_last: u64,
+    /// Its gaps are noted.
+    pub(super) learns: bool,
+}
+
+impl EpochCells {
+    /// A producer goes: what it counted stays, and when it was last heard.
+    pub(super) fn keep_stamp(&mut self, raw: u64) {
+        if raw & !PRECISE > self.gone_last & !PRECISE {
+            self.gone_last = raw;
+        }
+    }
+
+    pub(super) fn producers(&self) -> impl Iterator<Item = CellIndex> {
+        let home = (!self.by_id_only).then_some(self.home);
+        home.into_iter().chain(self.siblings.iter().copied())
+    }
+}
+
+/// Points a by-id cell at an epoch's home; answers it with what it has counted so far.
+pub(super) fn attach(cells: &Cells, by_id: CellIndex, home: CellIndex) -> (CellIndex, u64) {
+    let cell = cells.get(by_id);
+    let before = cell.packets.load(Acquire);
+    // Release: whoever finds the home finds it opened.
+    cell.home().store(u64::from(home), Release);
+    (by_id, before)
+}
+
+/// What one cell has counted.
+pub(super) fn counts(cell: &Cell) -> Counts {
+    let (frames_lost, keys_tracks) =
+        (cell.frames_lost.load(Relaxed), cell.keys_tracks.load(Relaxed));
+    Counts {
+        packets: cell.packets.load(Relaxed),
+        bytes: cell.bytes.load(Relaxed),
+        frames: frames_lost as u32,
+        lost: (frames_lost >> 32) as u32,
+        keyframes: keys_tracks as u32,
+        video: (keys_tracks >> 32) as u16,
+        audio: (keys_tracks >> 48) as u16,
+    }
+}
