@@ -15,14 +15,16 @@
 //! nothing comes twice, and no keyframe is needed. The last two are near, and the stream may be
 //! another encoder's. Whoever wants a keyframe then gets the latest one at or before that place:
 //! a group of pictures may come twice, but nothing is lost, and it can be decoded. If none is
-//! kept, the first one behind. An output that rewrites sends whole pictures only, so the one that
-//! was cut short has not gone out: there the place is the beginning of that picture.
+//! kept, the first one behind.
+//!
+//! An output that rewrites sends whole pictures only, and knows that one is whole when the next
+//! begins. So the one in hand has not gone out: there the place is before that picture.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The latest datagrams written that are compared.
-pub(crate) const COMPARED: usize = 32;
+const COMPARED: usize = 32;
 /// Datagrams in a row that prove two feeds to be the same.
 const IN_A_ROW: usize = 4;
 /// The PCR counts a 27 MHz clock modulo this.
@@ -111,12 +113,11 @@ impl Mark {
 /// `written` (oldest first).
 pub(crate) fn align(written: &VecDeque<Stamp>, kept: &[Stamp], wish: Wish) -> Place {
     let live = Place { from: kept.len() - 1, skip_to: None, by: By::Arrival };
-    let Some(last) = written.back() else { return live };
-    if let Some(mut place) = by_number(written, kept).or_else(|| by_content(written, kept)) {
-        if wish.frame && place.skip_to.is_none() {
-            let begun = kept.iter().take(place.from + 1).rposition(|stamp| stamp.frame);
-            place.from = begun.unwrap_or(place.from);
-        }
+    let in_hand = written.iter().rposition(|stamp| wish.frame && stamp.frame);
+    let out = in_hand.filter(|&at| at > 0).unwrap_or(written.len());
+    let written: Vec<Stamp> = written.iter().take(out).copied().collect();
+    let Some(last) = written.last() else { return live };
+    if let Some(place) = by_number(&written, kept).or_else(|| by_content(&written, kept)) {
         return place;
     }
     let mut place = by_clock(last, kept).unwrap_or_else(|| Place {
@@ -133,12 +134,12 @@ pub(crate) fn align(written: &VecDeque<Stamp>, kept: &[Stamp], wish: Wish) -> Pl
     place
 }
 
-fn newest_first(written: &VecDeque<Stamp>) -> impl Iterator<Item = &Stamp> {
+fn newest_first(written: &[Stamp]) -> impl Iterator<Item = &Stamp> {
     written.iter().rev().take(COMPARED)
 }
 
-fn by_number(written: &VecDeque<Stamp>, kept: &[Stamp]) -> Option<Place> {
-    let (last, _) = written.back()?.rtp?;
+fn by_number(written: &[Stamp], kept: &[Stamp]) -> Option<Place> {
+    let (last, _) = written.last()?.rtp?;
     let is_kept = |stamp: &&Stamp| stamp.rtp.is_some() && kept.iter().any(|k| k.rtp == stamp.rtp);
     newest_first(written).find(is_kept)?;
     let is_behind = |stamp: &Stamp| {
@@ -154,7 +155,7 @@ fn by_number(written: &VecDeque<Stamp>, kept: &[Stamp]) -> Option<Place> {
     })
 }
 
-fn by_content(written: &VecDeque<Stamp>, kept: &[Stamp]) -> Option<Place> {
+fn by_content(written: &[Stamp], kept: &[Stamp]) -> Option<Place> {
     // How many in a row are the same, from these two backwards; padding tells nothing.
     let run = |age: usize, at: usize| {
         let before = newest_first(written).skip(age).zip(kept[..=at].iter().rev());
@@ -174,8 +175,8 @@ fn by_content(written: &VecDeque<Stamp>, kept: &[Stamp]) -> Option<Place> {
     };
     let from = kept[at + 1..].iter().rposition(is_out).map_or(at + 1, |n| at + 2 + n);
     // The others are still to come, if nothing else has come instead.
-    let is_ahead = from == kept.len() && kept[from - 1].print != written.back()?.print;
-    let skip_to = written.back()?.print.filter(|_| is_ahead).map(Mark::Print);
+    let is_ahead = from == kept.len() && kept[from - 1].print != written.last()?.print;
+    let skip_to = written.last()?.print.filter(|_| is_ahead).map(Mark::Print);
     Some(Place { from, skip_to, by: By::Content })
 }
 
@@ -252,14 +253,19 @@ mod tests {
         let behind = Some(Mark::Number(first.wrapping_add(59)));
         assert_eq!(place(&written[..60], &kept[..40], false), (40, behind, By::Rtp));
         assert_eq!(place(&written[..40], &kept[..40], false), (40, None, By::Rtp));
-        // Whole pictures: back to where the one in hand begins.
-        let mut frames = kept.clone();
-        for n in [20, 55, 70] {
-            frames[n].frame = true;
+        // Whole pictures: back to where the one in hand begins; for a backup that is behind, too.
+        let mut pictures = written.clone();
+        for n in [20, 55] {
+            pictures[n].frame = true;
         }
         let wish = Wish { frame: true, keyframe: true };
-        assert_eq!(place_for(&written[..60], &frames, wish), (55, None, By::Rtp));
-        assert_eq!(place_for(&written[..55], &frames, wish), (55, None, By::Rtp));
+        let begun = |count: usize, kept: &[Stamp]| place_for(&pictures[..count], kept, wish);
+        assert_eq!(begun(60, &kept), (55, None, By::Rtp));
+        assert_eq!(begun(56, &kept), (55, None, By::Rtp), "it begins in the last one");
+        assert_eq!(begun(55, &kept), (20, None, By::Rtp));
+        assert_eq!(begun(20, &kept), (20, None, By::Rtp), "no picture at all");
+        let before = Some(Mark::Number(first.wrapping_add(54)));
+        assert_eq!(begun(60, &kept[..40]), (40, before, By::Rtp));
         // Another sender's numbers: the same, but at other times.
         let foreign = feed(t, 0, |n, stamp| stamp.rtp = Some((first.wrapping_add(n as u16), 7)));
         assert_eq!(place(&written[..60], &foreign, false), (60, None, By::Arrival));

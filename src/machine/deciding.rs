@@ -175,7 +175,11 @@ impl Machine {
         if reason != SwitchReason::Initial {
             self.report_decided(cx, target, reason, &detail);
         }
-        let moves = self.active.is_some_and(|active| active != target);
+        // Nothing is cut where nothing was, or where the same input goes on.
+        let moves = match self.active {
+            Some(active) => active != target,
+            None => !self.switches.is_empty(),
+        };
         let max_wait = moves.then(|| self.cut.max_wait_ns(cx.policy.cut)).flatten();
         self.pending = Some(Pending {
             target,

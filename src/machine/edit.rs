@@ -245,6 +245,7 @@ impl Machine {
         }
         self.drop_override_of(cx, priority, "disabled");
         self.drop_hold_of(cx, priority, "disabled");
+        self.take_off_the_air(i);
         self.leave(cx, i, SwitchReason::Manual, "disabled");
         if !self.inputs[i].config.hot {
             self.end_run(cx, i);

@@ -144,7 +144,8 @@ impl Machine {
         why: String,
         suspected: bool,
     ) {
-        let was_degraded = self.inputs[i].failure.is_some();
+        // What was only suspected is known by now.
+        let was_degraded = self.inputs[i].failure.is_some() && !self.inputs[i].is_suspected();
         let input = &mut self.inputs[i];
         let priority = input.priority();
         input.errors.push_front((cx.now, why.clone()));
@@ -220,7 +221,7 @@ impl Machine {
         };
         let Some(i) = found else { return };
         let input = &self.inputs[i];
-        if input.is_candidate() {
+        if input.is_candidate() || (input.enabled && input.is_suspected()) {
             self.degrade(cx, i, SwitchReason::Error, message, false);
         } else if input.run.as_ref().is_some_and(|run| run.trial) {
             // The probe that this start stood for has failed.

@@ -235,6 +235,11 @@ impl Input {
         self.enabled && self.failure.is_none()
     }
 
+    /// Silent for longer than usual, but not for its packet timeout.
+    pub(crate) fn is_suspected(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.suspected)
+    }
+
     pub(crate) fn epoch(&self) -> Option<Epoch> {
         self.run.as_ref().map(|run| run.epoch)
     }

@@ -108,23 +108,47 @@ impl Machine {
     /// What the packet plane is to do.
     pub(crate) fn air(&self) -> Air {
         let active = self.active_input().and_then(super::Input::epoch);
-        // A move that is effective and waits for its keyframe: the old one's word stands.
+        // A move that is effective and waits for its keyframe: the old one's word stands. Also
+        // when the one that waits is to be left: it never was on the air.
         let waiting = self.entry.filter(|entry| entry.gate.is_some());
         let on = match (self.leaving_run(), &waiting) {
-            // Also when the one that waits is to be left: it never was on the air.
             (_, Some(entry)) => entry.old.filter(|old| self.index_of_epoch(*old).is_some()),
             (Some((_, run)), None) => Some(run.epoch),
             (None, None) => active,
         };
-        let pending = self.pending.as_ref();
-        let target = pending.and_then(|pending| self.index_of(pending.target));
-        let (armed, gate) = match (target, waiting) {
-            (Some(i), _) => (self.inputs[i].epoch(), pending.and_then(|pending| pending.gate)),
-            (None, Some(entry)) => (active, entry.gate),
-            (None, None) => (None, None),
+        let (armed, gate) = match &self.pending {
+            _ if self.active_cuts_first() => (active, waiting.and_then(|entry| entry.gate)),
+            Some(pending) => {
+                let target = self.index_of(pending.target);
+                (target.and_then(|i| self.inputs[i].epoch()), pending.gate)
+            }
+            None => (None, None),
         };
         let armed = armed.filter(|epoch| Some(*epoch) != on);
         Air { on, armed, gated: gate.is_some_and(|gate| !gate.relaxed) }
+    }
+
+    /// The active input has not been on the air yet, and is fit to be: it makes its cut before
+    /// the target of a later move makes another, or nobody might be heard meanwhile.
+    fn active_cuts_first(&self) -> bool {
+        let waits = self.entry.is_some_and(|entry| entry.gate.is_some());
+        waits && (self.pending.is_none() || self.active_is_eligible())
+    }
+
+    /// The target never left the air: the move away from it still waits for its keyframe.
+    pub(super) fn stayed_on_air(&self, target: &super::Input) -> bool {
+        let waiting = self.entry.filter(|entry| entry.gate.is_some());
+        let old = waiting.and_then(|entry| entry.old);
+        old.is_some() && old == target.epoch()
+    }
+
+    /// An input that is still on the air while another waits for its keyframe goes off.
+    pub(super) fn take_off_the_air(&mut self, i: usize) {
+        if self.stayed_on_air(&self.inputs[i])
+            && let Some(entry) = self.entry.as_mut()
+        {
+            entry.old = None;
+        }
     }
 
     /// Whether the cut to this epoch waits for a keyframe of a target that is known to deliver:
@@ -140,21 +164,24 @@ impl Machine {
             self.entry = None;
         }
         // By time alone: a target without packets is not forced by it.
+        let wait = self.cut.max_wait_ns(cx.policy.cut);
         let waiting = self.entry.as_mut().and_then(|entry| entry.gate.as_mut());
         let pending = self.pending.as_mut().and_then(|pending| pending.gate.as_mut());
         for gate in waiting.into_iter().chain(pending) {
-            gate.relaxed |= gate.deadline().is_some_and(|until| cx.now >= until);
+            gate.max_wait = wait.unwrap_or(0);
+            gate.relaxed |= wait.is_none() || gate.deadline().is_some_and(|until| cx.now >= until);
         }
+        let first = self.active_cuts_first();
         let target = match &self.pending {
-            Some(pending) => self.index_of(pending.target),
-            None => self.active.and_then(|active| self.index_of(active)),
+            Some(pending) if !first => self.index_of(pending.target),
+            _ => self.active.and_then(|active| self.index_of(active)),
         };
         let Some(i) = target else { return };
         let run = self.inputs[i].run.as_ref();
         let (epoch, delivers) = (run.map(|run| run.epoch), run.is_some_and(|r| r.last.is_some()));
         let to = self.inputs[i].priority();
         let from = self.active;
-        if let Some(pending) = self.pending.as_mut()
+        if let Some(pending) = self.pending.as_mut().filter(|_| !first)
             && !pending.armed
             && epoch.is_some()
             && delivers
@@ -165,8 +192,8 @@ impl Machine {
             cx.emit(EventKind::SwitchArmed { from, to, keyframe, max_wait_ms });
         }
         let gate = match &mut self.pending {
-            Some(pending) => pending.gate.as_mut(),
-            None => self.entry.as_mut().and_then(|entry| entry.gate.as_mut()),
+            Some(pending) if !first => pending.gate.as_mut(),
+            _ => self.entry.as_mut().and_then(|entry| entry.gate.as_mut()),
         };
         let Some(gate) = gate else { return };
         let Some(epoch) = epoch.filter(|_| delivers && !gate.relaxed) else { return };
@@ -177,7 +204,7 @@ impl Machine {
         if gate.asked.replace(epoch) == Some(epoch) {
             return;
         }
-        if begins && self.pending.is_none() {
+        if begins && (first || self.pending.is_none()) {
             // The old one is dead: effective before it was armed.
             let from = self.switches.front().and_then(|switch| switch.from);
             cx.emit(EventKind::SwitchArmed { from, to, keyframe: true, max_wait_ms });
@@ -192,10 +219,9 @@ impl Machine {
     }
 
     pub(super) fn gate_deadline(&self) -> Option<Nanos> {
-        match &self.pending {
-            Some(pending) => pending.gate.as_ref().and_then(Gate::deadline),
-            None => self.entry.as_ref()?.gate.as_ref().and_then(Gate::deadline),
-        }
+        let waiting = self.entry.and_then(|entry| entry.gate);
+        let pending = self.pending.as_ref().and_then(|pending| pending.gate);
+        [waiting, pending].iter().flatten().filter_map(Gate::deadline).min()
     }
 
     /// What is on the air now, and the last packet that it is known to have had there.

@@ -484,9 +484,10 @@ impl Machine {
     }
 
     /// Neither degraded nor stopped, as the status has it: an impaired input is usable as long as
-    /// it carries the stream.
+    /// it carries the stream. A mere suspicion raises no alarm.
     fn is_usable(&self, input: &Input) -> bool {
         let carries = self.left.is_none() && self.active == Some(input.priority());
-        input.is_candidate() && (carries || !input.is_impaired())
+        let alive = input.is_candidate() || (input.enabled && input.is_suspected());
+        alive && (carries || !input.is_impaired())
     }
 }

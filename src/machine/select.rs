@@ -88,8 +88,7 @@ impl Machine {
             && self.inputs.iter().all(|input| input.failure.is_none());
         // One that is only suspected may well go on: better than to give up.
         let suspected = |input: &&Input| {
-            let suspected = input.failure.as_ref().is_some_and(|failure| failure.suspected);
-            input.enabled && suspected && self.active != Some(input.priority())
+            input.enabled && input.is_suspected() && self.active != Some(input.priority())
         };
         candidates()
             .chain(self.inputs.iter().filter(suspected))

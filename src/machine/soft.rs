@@ -20,7 +20,7 @@ pub(super) const RULES: [SwitchReason; 4] =
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Soft {
     /// While it is sampled.
-    pub(super) meter: Option<Meter>,
+    pub(super) meter: Option<Box<Meter>>,
     pub(super) rules: [State; 4],
     pub(super) conditions: Vec<Raised>,
     pub(super) cadence: Option<Box<Cadence>>,
@@ -201,7 +201,7 @@ impl Machine {
             let rules = self.rules_of(cx, &self.inputs[i]).unwrap_or_default();
             let soft = self.inputs[i].soft.get_or_insert_with(Box::default);
             if sampled {
-                soft.meter.get_or_insert_with(Meter::new);
+                soft.meter.get_or_insert_with(|| Box::new(Meter::new()));
             } else if soft.meter.take().is_some() {
                 // The rules are gone, and what they had found with them.
                 for (state, rule) in std::mem::take(&mut soft.rules).iter().zip(RULES) {
@@ -335,6 +335,10 @@ impl Machine {
         input.steady_since = (delivers && !input.is_impaired()).then_some(cx.now);
         match found {
             Some(found) => {
+                if carries {
+                    self.note_death(cx, i);
+                }
+                let input = &self.inputs[i];
                 let detail = found.text();
                 cx.emit(EventKind::InputImpaired {
                     input_priority,

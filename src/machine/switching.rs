@@ -12,7 +12,7 @@ impl Machine {
         let Some(i) = self.index_of(pending.target) else { return };
         let input = &self.inputs[i];
         let accepted = input.config.hot || input.run.as_ref().is_some_and(|run| run.accepted);
-        let cut = input.run.as_ref().is_some_and(|run| run.cut);
+        let cut = input.run.as_ref().is_some_and(|run| run.cut) || self.stayed_on_air(input);
         if accepted {
             self.accept_ticket(cx);
         }
@@ -55,7 +55,13 @@ impl Machine {
             self.end_of(cx, old);
         }
         let (reason, detail) = self.effective_reason(&pending, forced);
-        let was = self.on_the_air();
+        let stayed = self.stayed_on_air(&self.inputs[i]);
+        let mut was = self.on_the_air();
+        if stayed {
+            // Nothing was cut, and nothing is: its own last packet was the stream's.
+            self.entry = None;
+            was.1 = self.inputs[i].run.as_ref().and_then(|run| run.stamp);
+        }
         self.active = Some(to);
         self.left = None;
         self.hold_died = None;
@@ -63,7 +69,8 @@ impl Machine {
         self.record_switch(cx, from, to, reason, detail, pending.decided_at);
         if from != Some(to) {
             let cut = self.inputs[i].run.as_ref().is_some_and(|run| run.cut);
-            self.open_entry(cx, i, was, pending.gate, cut);
+            let gate = pending.gate.filter(|_| !stayed);
+            self.open_entry(cx, i, was, gate, cut && !stayed);
         }
         if let Some(old) = old {
             self.note_left(cx, old, reason);

@@ -89,7 +89,7 @@ fn h9_until_enough_is_learned_the_fixed_timeout_holds() {
     let mut lab = Lab::new(2, learning());
     lab.feed(0, [jittered(0)]);
     lab.feed(1, [jittered(0)]);
-    lab.run_to(s(5));
+    lab.run_to(s(18));
     assert_eq!(lab.input(0).learned, None);
     let last = lab.last_forwarded[0];
     lab.silence(0);
