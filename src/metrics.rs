@@ -19,6 +19,7 @@ type InputLabels = [(&'static str, String); 2];
 pub(crate) fn text(core: &Core, stats: EngineStats, prefix: &str) -> String {
     let failovers = Family::<StreamLabels, Counter>::default();
     let health = Family::<InputLabels, Gauge>::default();
+    let impaired = Family::<InputLabels, Gauge>::default();
     let usable = Family::<StreamLabels, Gauge>::default();
     let exhausted = Family::<StreamLabels, Gauge>::default();
     core.for_each_stream(|stream| {
@@ -31,8 +32,10 @@ pub(crate) fn text(core: &Core, stats: EngineStats, prefix: &str) -> String {
         failovers.get_or_create(&id()).inc_by(machine.failovers());
         usable.get_or_create(&id()).set(machine.usable() as i64);
         exhausted.get_or_create(&id()).set(i64::from(machine.is_exhausted()));
-        for (priority, good) in machine.gauges() {
-            health.get_or_create(&input(&stream.id, priority)).set(i64::from(good));
+        for (priority, good, is_impaired) in machine.gauges() {
+            let labels = input(&stream.id, priority);
+            health.get_or_create(&labels).set(i64::from(good));
+            impaired.get_or_create(&labels).set(i64::from(is_impaired));
         }
     });
 
@@ -47,6 +50,7 @@ pub(crate) fn text(core: &Core, stats: EngineStats, prefix: &str) -> String {
     add("events_dropped", "Events lost by slow subscribers", stats.events_dropped_total);
     registry.register("failovers", "Changes from one input to another", failovers);
     registry.register("input_health", "1 = neither degraded nor stopped", health);
+    registry.register("input_impaired", "1 = a health rule or condition acts", impaired);
     registry.register("usable_inputs", "Inputs neither degraded nor stopped", usable);
     registry.register("exhausted", "1 = no usable input is left", exhausted);
     let mut gauge = |name: &str, help: &str, value: f64| {

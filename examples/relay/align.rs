@@ -264,6 +264,10 @@ mod tests {
         assert_eq!(begun(56, &kept), (55, None, By::Rtp), "it begins in the last one");
         assert_eq!(begun(55, &kept), (20, None, By::Rtp));
         assert_eq!(begun(20, &kept), (20, None, By::Rtp), "no picture at all");
+        let as_it_is = Wish { frame: false, keyframe: true };
+        assert_eq!(place_for(&pictures[..60], &kept, as_it_is), (60, None, By::Rtp));
+        // Nothing but the picture in hand is remembered.
+        assert_eq!(place_for(&pictures[20..40], &kept, wish), (40, None, By::Rtp));
         let before = Some(Mark::Number(first.wrapping_add(54)));
         assert_eq!(begun(60, &kept[..40]), (40, before, By::Rtp));
         // Another sender's numbers: the same, but at other times.
@@ -347,6 +351,10 @@ mod tests {
         assert_eq!(place(&written[..60], &kept, true), (35, None, By::Clock), "the key before");
         assert_eq!(place(&written[..8], &kept, true), (10, None, By::Clock), "the key behind");
         assert_eq!(place(&written[..61], &kept, true), (60, None, By::Clock), "the key itself");
+        let wish = Wish { frame: true, keyframe: false };
+        let mut pictures = kept.clone();
+        pictures.iter_mut().step_by(8).for_each(|stamp| stamp.frame = true);
+        assert_eq!(place_for(&written[..60], &pictures, wish), (56, None, By::Clock), "a picture");
         let twin = feed(t, 300, clocked(near_the_end));
         assert_eq!(place(&written[..60], &twin, false), (60, None, By::Clock), "to the tick");
         let mark = Some(Mark::Clock(written[99].clock.unwrap()));

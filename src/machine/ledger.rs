@@ -34,6 +34,8 @@ pub(crate) struct Wish {
 /// A move that is effective, until the target's first packet goes out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
+    /// When it became effective: names its entry in the history.
+    at: Nanos,
     /// What was on the air, and stays there until the cut, and its last packet.
     old: Option<Epoch>,
     old_stamp: Option<Nanos>,
@@ -246,7 +248,8 @@ impl Machine {
     ) {
         let run = self.inputs[i].run.as_ref();
         let before = (run.map(|run| run.epoch), run.map_or(0, |run| run.counts.packets));
-        self.entry = Some(Entry { old, old_stamp, before, gate: gate.filter(|_| !cut) });
+        self.entry =
+            Some(Entry { at: cx.now, old, old_stamp, before, gate: gate.filter(|_| !cut) });
         if cut {
             self.close_entry(cx, i, gate.is_some());
         }
@@ -288,7 +291,9 @@ impl Machine {
         let old = entry.old_stamp.max(later);
         let stall_us = old.map(|old| at.saturating_sub(old) / 1000);
         let aligned = gated.then_some(run.aligned);
-        if let Some(switch) = self.switches.front_mut() {
+        let made =
+            |switch: &&mut super::Switch| switch.at == entry.at && switch.from != Some(switch.to);
+        if let Some(switch) = self.switches.iter_mut().find(made) {
             switch.first_packet_at = Some(at);
             switch.stall_us = stall_us;
             switch.aligned = aligned;

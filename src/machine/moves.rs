@@ -4,7 +4,8 @@ use super::deciding::Begin;
 use super::{Cx, Impairment, Input, Machine, Wish};
 use crate::types::{Nanos, Priority, SwitchReason};
 
-/// Another input must be this much better on the rule, where it is impaired by it too.
+/// Another input must be this much better on the rule to be worth a cut; a move that is on its
+/// way goes on until its target is this much worse.
 const MARGIN: f64 = 1.1;
 
 impl Machine {
@@ -113,7 +114,7 @@ impl Machine {
         if !cx.delivers(input) {
             return Err("does not deliver".to_owned());
         }
-        let margin = if own.is_empty() { 1.0 } else { MARGIN };
+        let margin = if begun { 1.0 / MARGIN } else { MARGIN };
         for wrong in wrong {
             match self.beats(&self.inputs[active], input, wrong, margin) {
                 Err(_)

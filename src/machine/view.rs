@@ -280,10 +280,12 @@ impl Machine {
         )
     }
 
-    /// Health as the gauge shows it: 1 for every input that is not degraded or stopped.
+    /// Health as the gauges show it: 1 for every input that is not degraded (beyond suspicion) or
+    /// stopped; and whether a rule or condition acts.
     #[cfg(feature = "metrics")]
-    pub(crate) fn gauges(&self) -> impl Iterator<Item = (Priority, bool)> {
-        self.inputs.iter().map(|input| (input.priority(), self.is_usable(input)))
+    pub(crate) fn gauges(&self) -> impl Iterator<Item = (Priority, bool, bool)> {
+        let shown = |input: &Input| (input.priority(), self.is_usable(input), input.is_impaired());
+        self.inputs.iter().map(shown)
     }
 
     #[cfg(feature = "metrics")]

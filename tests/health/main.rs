@@ -4,6 +4,7 @@
 //! The scenarios H1..H9 are the issue's, their numbers are in the tests.
 
 mod cold;
+mod edges;
 mod flapping;
 mod gate;
 mod hold;
