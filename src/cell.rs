@@ -59,23 +59,36 @@ pub(crate) const GAP_UNIT_NS: Nanos = 1 << GAP_SHIFT;
 /// Blocks of 2^30 ns: 1.07 s.
 pub(crate) const GAP_BLOCK_SHIFT: u32 = 30;
 
+/// What a packet of these tracks, with a keyframe (8) or without, adds to `keys_tracks`. A table:
+/// packets differ, and working it out takes longer than all the rest.
+const KEYS_TRACKS: [u64; 16] = {
+    let mut table = [0; 16];
+    let mut i = 0;
+    while i < 16 {
+        let packet = Packet::unpack(0, (i as u64) << 32);
+        let video = packet.tracks.contains(Tracks::VIDEO) as u64;
+        let audio = packet.tracks.contains(Tracks::AUDIO) as u64;
+        table[i] = packet.is_cut_point() as u64 | video << 32 | audio << 48;
+        i += 1;
+    }
+    table
+};
+
 impl Cell {
     /// A by-id cell's pointer to the home of the open epoch.
     pub(crate) fn home(&self) -> &AtomicU64 {
         &self.bytes
     }
 
-    /// Counts what the host said beyond the size. Its only writer calls it: plain loads and
-    /// stores, as for the packets.
+    /// Counts what the host said beyond the size ([`Packet::pack_more`]). Its only writer calls
+    /// it: plain loads and stores, as for the packets.
     #[inline]
-    pub(crate) fn count_more(&self, packet: Packet) {
+    pub(crate) fn count_more(&self, more: u64) {
         let add = |word: &AtomicU64, n: u64| {
             word.store(word.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
         };
-        add(&self.frames_lost, u64::from(packet.frames) | u64::from(packet.lost) << 32);
-        let video = u64::from(packet.tracks.contains(Tracks::VIDEO));
-        let audio = u64::from(packet.tracks.contains(Tracks::AUDIO));
-        add(&self.keys_tracks, u64::from(packet.is_cut_point()) | video << 32 | audio << 48);
+        add(&self.frames_lost, (more & 0xFFFF) | (more >> 16 & 0xFFFF) << 32);
+        add(&self.keys_tracks, KEYS_TRACKS[(more >> 32 & 15) as usize]);
     }
 
     /// Notes the gap between two packets, at their times. A gap counts in the block in which it

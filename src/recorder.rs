@@ -115,24 +115,25 @@ impl Recorder {
 
     #[inline]
     fn record_stamped(&mut self, packet: Packet, stamp: u64) -> Verdict {
+        let (bytes, more) = (packet.bytes, packet.pack_more());
         let flags = self.flags();
         if !flags.is_plain() {
-            return self.record_watched(packet.bytes, packet.pack_more(), stamp);
+            return self.record_watched(bytes, more, stamp);
         }
-        self.count(packet, stamp);
+        self.count(bytes, more, stamp);
         if flags.gate() == Gate::Forward { Verdict::Forward(flags.cut()) } else { Verdict::Drop }
     }
 
     #[inline]
-    fn count(&self, packet: Packet, stamp: u64) {
+    fn count(&self, bytes: u32, more: u64, stamp: u64) {
         let cell = self.cell();
         // Plain loads and stores: this recorder is the cell's only writer.
         let packets = cell.packets.load(Ordering::Relaxed) + 1;
         cell.packets.store(packets, Ordering::Relaxed);
-        let bytes = cell.bytes.load(Ordering::Relaxed) + u64::from(packet.bytes);
+        let bytes = cell.bytes.load(Ordering::Relaxed) + u64::from(bytes);
         cell.bytes.store(bytes, Ordering::Relaxed);
-        if packet.has_more() {
-            cell.count_more(packet);
+        if more != 0 {
+            cell.count_more(more);
         }
         // Release pairs with the monitor's acquire: who sees the stamp sees the count.
         cell.last.store(stamp, Ordering::Release);
@@ -141,11 +142,10 @@ impl Recorder {
     /// Somebody waits for this packet, its gap is wanted, or the epoch is over.
     #[cold]
     fn record_watched(&mut self, bytes: u32, more: u64, stamp: u64) -> Verdict {
-        let packet = Packet::unpack(bytes, more);
         let flags = self.flags();
         if flags.learns() && flags.learning(false).is_plain() {
             self.note_gap(stamp);
-            self.count(packet, stamp);
+            self.count(bytes, more, stamp);
             return match flags.gate() {
                 Gate::Forward => Verdict::Forward(flags.cut()),
                 _ => Verdict::Drop,
@@ -161,8 +161,9 @@ impl Recorder {
         if seen.learns() {
             self.note_gap(stamp);
         }
-        self.count(packet, stamp);
-        answer_watched(&self.core, self.index, self.index, seen, packet.is_cut_point())
+        self.count(bytes, more, stamp);
+        let key = Packet::unpack(bytes, more).is_cut_point();
+        answer_watched(&self.core, self.index, self.index, seen, key)
     }
 
     fn note_gap(&self, stamp: u64) {

@@ -180,6 +180,12 @@ impl Lab {
         }
     }
 
+    /// The input's producer opens a new recorder.
+    pub(crate) fn reopen(&mut self, input: usize) {
+        self.sources[input].recorder =
+            self.engine.recorder(STREAM, input as i32, None).expect("opens");
+    }
+
     /// The input's producer reports an error.
     pub(crate) fn fail(&mut self, input: usize) {
         self.sources[input].recorder.report_error("killed");

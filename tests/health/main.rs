@@ -14,3 +14,4 @@ mod rates;
 mod reports;
 mod rules;
 mod silence;
+mod weather;
