@@ -170,6 +170,7 @@ impl Machine {
         if self.is_observed(cx) && elsewhere {
             return self.only_report(cx, target, reason, detail, how.ticket);
         }
+        let waited = self.waited_for_keyframe(cx, target);
         self.supersede_pending(cx, "superseded by a later decision");
         self.refused = None;
         if reason != SwitchReason::Initial {
@@ -194,7 +195,7 @@ impl Machine {
             override_set: false,
             hold: how.hold,
             armed: false,
-            gate: max_wait.map(Gate::new),
+            gate: max_wait.map(|max_wait| Gate::new(max_wait, waited)),
         });
         let input = &mut self.inputs[i];
         match &mut input.run {

@@ -58,8 +58,9 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new(max_wait: Nanos) -> Self {
-        Self { max_wait, since: None, relaxed: false, asked: None }
+    /// `since`: what has been waited already counts.
+    pub(super) fn new(max_wait: Nanos, since: Option<Nanos>) -> Self {
+        Self { max_wait, since, relaxed: false, asked: None }
     }
 
     pub(super) fn deadline(&self) -> Option<Nanos> {
@@ -137,6 +138,19 @@ impl Machine {
         waits && (self.pending.is_none() || self.active_is_eligible())
     }
 
+    /// Since when a keyframe has been waited for, where a new decision is to go on with that wait:
+    /// it is for the same target, or nobody has been on the air meanwhile.
+    pub(super) fn waited_for_keyframe(&self, cx: &Cx<'_>, target: Priority) -> Option<Nanos> {
+        let pending = self.pending.as_ref();
+        if let Some(same) = pending.filter(|pending| pending.target == target) {
+            return same.gate.and_then(|gate| gate.since);
+        }
+        let entry = self.entry.filter(|entry| entry.gate.is_some())?;
+        let on_air = self.air().on.and_then(|on| self.index_of_epoch(on));
+        let dark = on_air.is_none_or(|i| !cx.delivers(&self.inputs[i]));
+        entry.gate.filter(|_| dark)?.since
+    }
+
     /// The target never left the air: the move away from it still waits for its keyframe.
     pub(super) fn stayed_on_air(&self, target: &super::Input) -> bool {
         let waiting = self.entry.filter(|entry| entry.gate.is_some());
@@ -199,7 +213,7 @@ impl Machine {
         };
         let Some(gate) = gate else { return };
         let Some(epoch) = epoch.filter(|_| delivers && !gate.relaxed) else { return };
-        let begins = gate.since.is_none();
+        let begins = gate.asked.is_none();
         gate.since.get_or_insert(cx.now);
         let until = gate.deadline();
         let max_wait_ms = gate.max_wait / 1_000_000;
