@@ -13,18 +13,23 @@
 //!
 //! The first two are exact: the decoder has what the next datagram refers to, so nothing is lost,
 //! nothing comes twice, and no keyframe is needed. The last two are near, and the stream may be
-//! another encoder's. Whoever wants a keyframe then gets the latest one at or before that place:
-//! a group of pictures may come twice, but nothing is lost, and it can be decoded. If none is
-//! kept, the first one behind.
+//! another encoder's. Whoever wants a keyframe then gets the one that is kept nearest to that
+//! place: up to half a group of pictures comes twice, or is lost.
+//!
+//! As long as the output has not stopped, there is nothing to make up for: without an exact place
+//! the datagram in hand is the first, be it the keyframe that the cut has waited for.
 //!
 //! An output that rewrites sends whole pictures only, and knows that one is whole when the next
 //! begins. So the one in hand has not gone out: there the place is before that picture.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-/// The latest datagrams written that are compared.
-const COMPARED: usize = 32;
+/// An output that has taken nothing for so long has stopped.
+pub(crate) const STOPPED: Duration = Duration::from_millis(50);
+/// Numbers of one sender rise with its timestamps: this far off they are another's, in ticks of
+/// 90 kHz. A tenth of a second.
+const TREND_OFF: i64 = 9_000;
 /// Datagrams in a row that prove two feeds to be the same.
 const IN_A_ROW: usize = 4;
 /// The PCR counts a 27 MHz clock modulo this.
@@ -48,6 +53,13 @@ pub(crate) struct Stamp {
     pub(crate) keyframe: bool,
 }
 
+impl Stamp {
+    /// Of a datagram that nobody else has.
+    pub(crate) fn nameless(at: Instant) -> Self {
+        Self { at, print: None, rtp: None, clock: None, frame: false, keyframe: false }
+    }
+}
+
 /// What the output needs to begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Wish {
@@ -55,6 +67,9 @@ pub(crate) struct Wish {
     pub(crate) frame: bool,
     /// With a keyframe, where the feeds are not exactly the same.
     pub(crate) keyframe: bool,
+    /// As long as the output has not stopped, it goes no further back than this, though the feeds
+    /// be exactly the same.
+    pub(crate) reach: Duration,
 }
 
 /// What two feeds were found to have in common.
@@ -113,12 +128,23 @@ impl Mark {
 /// `written` (oldest first).
 pub(crate) fn align(written: &VecDeque<Stamp>, kept: &[Stamp], wish: Wish) -> Place {
     let live = Place { from: kept.len() - 1, skip_to: None, by: By::Arrival };
+    let Some(&newest) = written.back() else { return live };
     let in_hand = written.iter().rposition(|stamp| wish.frame && stamp.frame);
     let out = in_hand.filter(|&at| at > 0).unwrap_or(written.len());
     let written: Vec<Stamp> = written.iter().take(out).copied().collect();
     let Some(last) = written.last() else { return live };
-    if let Some(place) = by_number(&written, kept).or_else(|| by_content(&written, kept)) {
+    let hand = kept[live.from].at;
+    let goes_on = hand.saturating_duration_since(newest.at) < STOPPED;
+    let is_near = |place: &Place| {
+        let first = kept.get(place.from).map_or(hand, |stamp| stamp.at);
+        !goes_on || hand.saturating_duration_since(first) <= wish.reach
+    };
+    let exact = by_number(&written, kept).or_else(|| by_content(&written, kept));
+    if let Some(place) = exact.filter(is_near) {
         return place;
+    }
+    if goes_on {
+        return live;
     }
     let mut place = by_clock(last, kept).unwrap_or_else(|| Place {
         from: kept.iter().position(|stamp| stamp.at > last.at).unwrap_or(kept.len()),
@@ -126,22 +152,26 @@ pub(crate) fn align(written: &VecDeque<Stamp>, kept: &[Stamp], wish: Wish) -> Pl
     });
     if wish.frame || wish.keyframe {
         let fits = |stamp: &Stamp| if wish.keyframe { stamp.keyframe } else { stamp.frame };
-        let before = kept.iter().take(place.from + 1).rposition(fits);
-        if let Some(from) = before.or_else(|| kept.iter().position(fits)) {
+        let fitting = (0..kept.len()).filter(|&at| fits(&kept[at]));
+        // A picture that begins behind the place would leave a hole where none need be.
+        let near = |&at: &usize| match wish.keyframe {
+            true => (false, at.abs_diff(place.from), at),
+            false => (at > place.from, at.abs_diff(place.from), at),
+        };
+        if let Some(from) = fitting.min_by_key(near) {
             (place.from, place.skip_to) = (from, None);
         }
     }
     place
 }
 
-fn newest_first(written: &[Stamp]) -> impl Iterator<Item = &Stamp> {
-    written.iter().rev().take(COMPARED)
-}
-
 fn by_number(written: &[Stamp], kept: &[Stamp]) -> Option<Place> {
     let (last, _) = written.last()?.rtp?;
-    let is_kept = |stamp: &&Stamp| stamp.rtp.is_some() && kept.iter().any(|k| k.rtp == stamp.rtp);
-    newest_first(written).find(is_kept)?;
+    let known: HashSet<(u16, u32)> = kept.iter().filter_map(|stamp| stamp.rtp).collect();
+    let is_kept = |stamp: &Stamp| stamp.rtp.is_some_and(|rtp| known.contains(&rtp));
+    if !written.iter().rev().any(is_kept) && !goes_on(written, kept) {
+        return None;
+    }
     let is_behind = |stamp: &Stamp| {
         stamp.rtp.is_some_and(|(number, _)| (1..0x8000).contains(&number.wrapping_sub(last)))
     };
@@ -155,23 +185,48 @@ fn by_number(written: &[Stamp], kept: &[Stamp]) -> Option<Place> {
     })
 }
 
+/// Whether what is kept is the same sender's, though what is needed of it is gone: the timestamps
+/// go on with the numbers.
+fn goes_on(written: &[Stamp], kept: &[Stamp]) -> bool {
+    let numbered = |stamps: &[Stamp]| {
+        let (first, last) =
+            (stamps.iter().find_map(|s| s.rtp)?, stamps.iter().rev().find_map(|s| s.rtp)?);
+        Some((first, last))
+    };
+    let (Some((_, (last, at))), Some(((first, begins), (newest, ends)))) =
+        (numbered(written), numbered(kept))
+    else {
+        return false;
+    };
+    let (ahead, count) = (first.wrapping_sub(last), newest.wrapping_sub(first));
+    if !(1..0x4000).contains(&ahead) || count < 8 {
+        return false;
+    }
+    let per_number = i64::from(ends.wrapping_sub(begins) as i32) / i64::from(count);
+    let passed = i64::from(begins.wrapping_sub(at) as i32);
+    (passed - per_number * i64::from(ahead)).abs() <= TREND_OFF
+}
+
 fn by_content(written: &[Stamp], kept: &[Stamp]) -> Option<Place> {
     // How many in a row are the same, from these two backwards; padding tells nothing.
     let run = |age: usize, at: usize| {
-        let before = newest_first(written).skip(age).zip(kept[..=at].iter().rev());
+        let before = written.iter().rev().skip(age).zip(kept[..=at].iter().rev());
         let same = before.take_while(|(w, k)| w.print == k.print);
-        same.filter(|(w, _)| w.print.is_some()).count()
+        same.take(IN_A_ROW * 16).filter(|(w, _)| w.print.is_some()).count()
     };
-    let (age, at) = newest_first(written).enumerate().find_map(|(age, stamp)| {
-        stamp.print?;
-        let same = (0..kept.len()).filter(|&at| kept[at].print == stamp.print);
+    let mut places: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (at, print) in kept.iter().enumerate().filter_map(|(at, k)| Some((at, k.print?))) {
+        places.entry(print).or_default().push(at);
+    }
+    let (age, at) = written.iter().rev().enumerate().find_map(|(age, stamp)| {
+        let same = places.get(&stamp.print?)?.iter().copied();
         let sure = same.filter(|&at| run(age, at) >= IN_A_ROW);
         // The same bytes again and again tell little: then the time of arrival decides.
         Some((age, sure.min_by_key(|&at| apart(kept[at].at, stamp.at))?))
     })?;
     // Of those written behind it, some may be here as well, though not all in a row.
     let is_out = |stamp: &Stamp| {
-        stamp.print.is_some() && newest_first(written).take(age).any(|w| w.print == stamp.print)
+        stamp.print.is_some() && written.iter().rev().take(age).any(|w| w.print == stamp.print)
     };
     let from = kept[at + 1..].iter().rposition(is_out).map_or(at + 1, |n| at + 2 + n);
     // The others are still to come, if nothing else has come instead.
@@ -208,6 +263,8 @@ fn apart(a: Instant, b: Instant) -> Duration {
 mod tests {
     use super::*;
 
+    const REACH: Duration = Duration::from_millis(120);
+
     fn stamp(t: Instant, ms: u64) -> Stamp {
         let at = t + Duration::from_millis(ms);
         Stamp { at, print: None, rtp: None, clock: None, frame: false, keyframe: false }
@@ -224,7 +281,7 @@ mod tests {
     }
 
     fn place(written: &[Stamp], kept: &[Stamp], keyframe: bool) -> (usize, Option<Mark>, By) {
-        place_for(written, kept, Wish { frame: false, keyframe })
+        place_for(written, kept, Wish { frame: false, keyframe, reach: REACH })
     }
 
     fn place_for(written: &[Stamp], kept: &[Stamp], wish: Wish) -> (usize, Option<Mark>, By) {
@@ -258,18 +315,23 @@ mod tests {
         for n in [20, 55] {
             pictures[n].frame = true;
         }
-        let wish = Wish { frame: true, keyframe: true };
+        let wish = Wish { frame: true, keyframe: true, reach: REACH };
         let begun = |count: usize, kept: &[Stamp]| place_for(&pictures[..count], kept, wish);
         assert_eq!(begun(60, &kept), (55, None, By::Rtp));
         assert_eq!(begun(56, &kept), (55, None, By::Rtp), "it begins in the last one");
         assert_eq!(begun(55, &kept), (20, None, By::Rtp));
         assert_eq!(begun(20, &kept), (20, None, By::Rtp), "no picture at all");
-        let as_it_is = Wish { frame: false, keyframe: true };
+        let as_it_is = Wish { frame: false, keyframe: true, reach: REACH };
         assert_eq!(place_for(&pictures[..60], &kept, as_it_is), (60, None, By::Rtp));
         // Nothing but the picture in hand is remembered.
         assert_eq!(place_for(&pictures[20..40], &kept, wish), (40, None, By::Rtp));
         let before = Some(Mark::Number(first.wrapping_add(54)));
         assert_eq!(begun(60, &kept[..40]), (40, before, By::Rtp));
+        // Far behind, and so far ahead that what is needed is not kept: still the same sender.
+        let far = Some(Mark::Number(first.wrapping_add(99)));
+        assert_eq!(place(&written, &kept[..30], true), (30, far, By::Rtp));
+        let early = feed(t, 130, numbered(first.wrapping_add(150)));
+        assert_eq!(place(&written[..60], &early, true), (0, None, By::Rtp));
         // Another sender's numbers: the same, but at other times.
         let foreign = feed(t, 0, |n, stamp| stamp.rtp = Some((first.wrapping_add(n as u16), 7)));
         assert_eq!(place(&written[..60], &foreign, false), (60, None, By::Arrival));
@@ -305,6 +367,8 @@ mod tests {
         assert_eq!(place(&written[..60], &kept, true), (60, None, By::Content));
         let behind = Some(Mark::Print(559));
         assert_eq!(place(&written[..60], &kept[..50], false), (50, behind, By::Content));
+        let far = Some(Mark::Print(599));
+        assert_eq!(place(&written, &kept[..40], false), (40, far, By::Content), "60 behind");
         // Three that are the same by chance prove nothing.
         let mut strange = feed(t, 0, printed(9000));
         (57..60).for_each(|n| strange[n].print = Some(500 + n as u64));
@@ -348,10 +412,11 @@ mod tests {
         let written = feed(t, 0, clocked(near_the_end));
         let kept = feed(t, 300, clocked(near_the_end + 100));
         assert_eq!(place(&written[..60], &kept, false), (59, None, By::Clock));
-        assert_eq!(place(&written[..60], &kept, true), (35, None, By::Clock), "the key before");
+        assert_eq!(place(&written[..60], &kept, true), (60, None, By::Clock), "the nearest key");
+        assert_eq!(place(&written[..45], &kept, true), (35, None, By::Clock), "the key before");
         assert_eq!(place(&written[..8], &kept, true), (10, None, By::Clock), "the key behind");
         assert_eq!(place(&written[..61], &kept, true), (60, None, By::Clock), "the key itself");
-        let wish = Wish { frame: true, keyframe: false };
+        let wish = Wish { frame: true, keyframe: false, reach: REACH };
         let mut pictures = kept.clone();
         pictures.iter_mut().step_by(8).for_each(|stamp| stamp.frame = true);
         assert_eq!(place_for(&written[..60], &pictures, wish), (56, None, By::Clock), "a picture");
@@ -369,6 +434,35 @@ mod tests {
         }
     }
 
+    /// A cut between two that both deliver: nothing is to be made up for.
+    #[test]
+    fn an_output_that_goes_on_is_not_gone_back_behind() {
+        let t = Instant::now();
+        let keyed = |n: u64, stamp: &mut Stamp| stamp.keyframe = n.is_multiple_of(30);
+        let (written, kept) = (feed(t, 0, keyed), feed(t, 31, keyed));
+        let mut pictures = written.clone();
+        pictures[70].frame = true;
+        for frame in [true, false] {
+            let wish = Wish { frame, keyframe: true, reach: REACH };
+            assert_eq!(place_for(&pictures, &kept, wish), (99, None, By::Arrival), "in hand");
+            assert_eq!(place_for(&written, &kept, wish), (99, None, By::Arrival), "31 ms");
+        }
+        // Exactly the same, but too far ahead: nobody waits for what is not missing.
+        let printed = |n: u64, stamp: &mut Stamp| stamp.print = Some(n);
+        let (written, kept) = (feed(t, 0, printed), feed(t, 20, printed));
+        let wish = Wish { reach: REACH, ..Wish::default() };
+        assert_eq!(place_for(&written[..95], &kept, wish), (95, None, By::Content));
+        assert_eq!(place_for(&written[..90], &kept[..95], wish), (90, None, By::Content));
+        let ahead = feed(t, 0, |n, stamp| stamp.print = Some(n + 61));
+        assert_eq!(place_for(&written, &ahead, wish), (39, None, By::Content), "120 ms back");
+        let ahead = feed(t, 0, |n, stamp| stamp.print = Some(n + 62));
+        assert_eq!(place_for(&written, &ahead, wish), (99, None, By::Arrival), "122 ms back");
+        let (written, kept) = (feed(t, 0, keyed), feed(t, 31, keyed));
+        assert_eq!(place(&written, &kept, true).0, 99);
+        let later = feed(t, 60, keyed);
+        assert_eq!(place(&written, &later, true), (60, None, By::Arrival), "60 ms: it has stopped");
+    }
+
     #[test]
     fn without_anything_in_common_the_time_decides() {
         let t = Instant::now();
@@ -378,6 +472,6 @@ mod tests {
         assert_eq!(place(&[], &kept, true), (99, None, By::Arrival), "nothing was written yet");
         let late = feed(t, 1000, |_, _| {});
         assert_eq!(place(&written[..60], &late, false), (0, None, By::Arrival));
-        assert_eq!(place(&late, &kept, false), (100, None, By::Arrival), "all of it was out");
+        assert_eq!(place(&late, &kept, false), (99, None, By::Arrival), "it has not stopped");
     }
 }

@@ -35,6 +35,8 @@ ADDRESSES
   -                   stdin as an input, passed on as it comes; stdout as the output.
   Media goes out as it came in, without RTP: continuity counters, PCR and time stamps leap at a
   switch. With --rewrite on (or --cut keyframe) they go on, and pictures are never cut in two.
+  Pictures of an open group that refer to the old input are left out. Of H.264 use closed groups:
+  an open one begins with no IDR, and decoders complain once per switch.
 
 NO MEDIA LOST
   --lookback 500 keeps the last 500 ms of every UDP input. A backup then goes on where the dead

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use changeover::eyes::{Eyes, Sight};
 use changeover::{Engine, Error, Packet, Priority, Recorder, Verdict};
 
+use crate::align::Stamp;
 use crate::lookback::{Lookback, Takeover};
 use crate::net::Receiver;
 use crate::output::{Output, Written};
@@ -253,7 +254,14 @@ impl Feed {
         match (verdict, &mut self.lookback) {
             (Verdict::Forward(cut), Some(_)) => self.forward_kept(Some(cut)),
             (Verdict::Forward(cut), None) => {
+                // Others may look back to where this one has stopped.
+                let trail = Arc::clone(&self.trail);
+                let mut trail = trail.lock();
                 let written = self.output.write(cut, self.priority, media);
+                if written == Written::Yes {
+                    trail::leave(&mut trail, Stamp::nameless(Instant::now()));
+                }
+                drop(trail);
                 self.count(written)
             }
             (_, Some(lookback)) => {

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 use changeover::eyes::Sight;
 
-use crate::align::{By, Mark, Place, Stamp, Wish, align};
+use crate::align::{By, Mark, Place, STOPPED, Stamp, Wish, align};
 use crate::trail::Trail;
 use crate::ts::{self, NULL_PID, PACKET};
 
 /// How much faster than it came what is kept goes out.
 const SPEED: u32 = 4;
-/// An output that has taken nothing for so long has stopped.
-const STOPPED: Duration = Duration::from_millis(50);
+/// A start that repeats more than this is none: the output would stay that much late.
+const MOST_AGAIN: Duration = Duration::from_millis(500);
 /// How often it is looked for a place to go on from: that takes a while.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Most that one input keeps, in bytes of media. Over 6 s at 80 Mbit/s.
@@ -179,7 +179,12 @@ impl Lookback {
         let stamps: Vec<Stamp> = self.kept.iter().map(|kept| kept.stamp).collect();
         let place = align(&trail, &stamps, self.wish);
         let is_exact = matches!(place.by, By::Rtp | By::Content);
-        let found = is_exact || stamps.get(place.from).is_some_and(|stamp| stamp.keyframe);
+        // What comes twice keeps the output late for good: then rather the next keyframe.
+        let is_near = |start: &Stamp| {
+            let again = trail.back().map(|last| last.at.saturating_duration_since(start.at));
+            start.keyframe && again.is_none_or(|again| again <= MOST_AGAIN)
+        };
+        let found = is_exact || stamps.get(place.from).is_some_and(is_near);
         self.start = Some((now, found));
         found
     }

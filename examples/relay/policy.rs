@@ -35,7 +35,8 @@ pub(crate) struct Policy {
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) min_percent: Option<f64>,
 
-    /// An input that loses more than this for 3 s is bad
+    /// An input that loses more than this for 3 s is bad (without RTP, losses of three datagrams in
+    /// a row and more are counted too low)
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(crate) max_loss: Option<f64>,
 
@@ -62,7 +63,9 @@ pub(crate) struct Policy {
     pub(crate) hold: Option<HoldOf>,
 
     /// Keep this much of each standby, and go on where the old input stopped instead of where the
-    /// new one is by now; 0 = do not
+    /// new one is by now; 0 = do not. More than --timeout-ms and the time that the standby is
+    /// ahead. Exact where both carry the same RTP numbers or datagrams; else by PCR or arrival, and
+    /// with --cut keyframe at the keyframe that is nearest to that place
     #[arg(long = "lookback", value_name = "MS", default_value_t = 0, value_parser = super::cli::ms(0))]
     pub(crate) lookback_ms: i64,
 
@@ -202,7 +205,8 @@ impl Policy {
         let keyframe = self.cut == CutAt::Keyframe;
         let wait_ms = if keyframe { self.max_wait_ms() } else { 0 };
         let span = Duration::from_millis((self.lookback_ms + wait_ms).unsigned_abs());
-        (self.lookback_ms > 0).then_some((span, Wish { frame: self.rewrites(), keyframe }))
+        let reach = Duration::from_millis(self.lookback_ms.unsigned_abs());
+        (self.lookback_ms > 0).then_some((span, Wish { frame: self.rewrites(), keyframe, reach }))
     }
 }
 
@@ -241,13 +245,14 @@ mod tests {
     #[test]
     fn a_keyframe_cut_rewrites_and_keeps_what_comes_while_it_waits() {
         let mut policy = Policy { cut: CutAt::Keyframe, lookback_ms: 400, ..Policy::default() };
-        let both = Wish { frame: true, keyframe: true };
+        let reach = Duration::from_millis(400);
+        let both = Wish { frame: true, keyframe: true, reach };
         assert_eq!(policy.lookback(), Some((Duration::from_millis(3400), both)));
         (policy.rewrite, policy.cut_max_wait_ms) = (Rewrite::Off, Some(100));
-        let key = Wish { frame: false, keyframe: true };
+        let key = Wish { frame: false, keyframe: true, reach };
         assert_eq!(policy.lookback(), Some((Duration::from_millis(500), key)));
         policy.cut = CutAt::Immediate;
-        assert_eq!(policy.lookback(), Some((Duration::from_millis(400), Wish::default())));
+        assert_eq!(policy.lookback(), Some((reach, Wish { reach, ..Wish::default() })));
         policy.rewrite = Rewrite::On;
         assert!(policy.rewrites());
     }

@@ -124,7 +124,7 @@ fn what_is_old_is_forgotten_and_memory_is_bounded() {
 #[test]
 fn a_stopped_output_and_a_place_to_go_on_from_make_any_packet_a_cut_point() {
     let (t, trail) = (Instant::now(), Trail::default());
-    let wish = Wish { frame: false, keyframe: true };
+    let wish = Wish { keyframe: true, reach: SPAN, ..Wish::default() };
     let mut feed = Feed { eyes: Eyes::new(), lookback: Lookback::new(SPAN, wish) };
     (0..4).for_each(|n| feed.take(n, t));
     assert!(!feed.lookback.has_a_start(&trail), "nothing was written yet");
@@ -151,6 +151,21 @@ fn a_stopped_output_and_a_place_to_go_on_from_make_any_packet_a_cut_point() {
     assert!(feed.lookback.has_a_start(&trail));
     feed.lookback.wish.keyframe = false;
     assert!(!feed.lookback.has_a_start(&trail), "nobody waits for one");
+}
+
+#[test]
+fn a_keyframe_long_before_the_stop_is_no_start() {
+    let t = Instant::now();
+    for (again, found) in [(MOST_AGAIN, true), (MOST_AGAIN + ms(1), false)] {
+        let wish = Wish { keyframe: true, reach: SPAN, ..Wish::default() };
+        let lookback = Lookback::new(ms(3000), wish);
+        let (mut feed, trail) = (Feed { eyes: Eyes::new(), lookback }, Trail::default());
+        feed.take(0, t);
+        feed.lookback.kept[0].stamp.keyframe = true;
+        leave(&mut trail.lock(), Stamp::nameless(t + again));
+        feed.take(1, t + again + STOPPED + ms(1));
+        assert_eq!(feed.lookback.has_a_start(&trail), found, "{again:?}");
+    }
 }
 
 #[test]

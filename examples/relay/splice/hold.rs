@@ -10,6 +10,10 @@ const LONGEST: usize = 40_000;
 /// Where the PTS is, and how long a time is; the DTS follows.
 const TIMES: usize = 9;
 const TIME: usize = 5;
+/// Kinds of units of H.265: a slice of a keyframe in an open group of pictures, that of one
+/// whose group was taken out of its context.
+const CRA: u8 = 21;
+const BLA: u8 = 16;
 /// The counter of PES times.
 const MASK: i64 = (1 << 33) - 1;
 
@@ -71,7 +75,7 @@ impl Hold {
         (flags & 2 != 0 && has(1), flags == 3 && has(2))
     }
 
-    /// Its times, in ticks of 90 kHz.
+    /// Its times, in ticks of 90 kHz. One that has only a PTS is decoded then.
     pub(crate) fn stamps(&self) -> Stamps {
         let (has_pts, has_dts) = self.has_times();
         let read = |at: usize| {
@@ -79,10 +83,23 @@ impl Hold {
                 [0, 1, 2, 3, 4].map(|n| i64::from(self.byte(at + n).unwrap_or(0)));
             (a >> 1 & 7) << 30 | b << 22 | (c >> 1) << 15 | d << 7 | e >> 1
         };
-        Stamps::new(
-            if has_dts { read(TIMES + TIME) } else { NO_TIMESTAMP },
-            if has_pts { read(TIMES) } else { NO_TIMESTAMP },
-        )
+        let pts = if has_pts { read(TIMES) } else { NO_TIMESTAMP };
+        Stamps::new(if has_dts { read(TIMES + TIME) } else { pts }, pts)
+    }
+
+    /// H.265: a keyframe that may go on with the sequence before it (CRA) becomes one that begins
+    /// another (BLA), or a decoder would count its pictures on from those of the old input.
+    pub(crate) fn begin_sequence(&mut self) {
+        let mut latest = [0xff; 3];
+        for (_, packet) in &mut self.packets {
+            let begin = packet::payload_at(packet).unwrap_or(packet.len());
+            for byte in &mut packet[begin..] {
+                if latest == [0, 0, 1] && *byte >> 1 & 0x3f == CRA {
+                    *byte = *byte & 0x81 | BLA << 1;
+                }
+                latest = [latest[1], latest[2], *byte];
+            }
+        }
     }
 
     /// Writes those of its times that it has.
@@ -108,6 +125,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_keyframe_of_h265_is_said_to_begin_a_sequence() {
+        // A start code in two packets, another in one; the same byte elsewhere.
+        let mut packets = [[0x47; 188]; 3];
+        packets.iter_mut().for_each(|packet| packet[3] = 0x10);
+        packets[0][186..].copy_from_slice(&[0, 0]);
+        packets[1][4..10].copy_from_slice(&[1, 21 << 1 | 1, 1, 0, 0, 1]);
+        packets[1][10] = 19 << 1;
+        packets[2][4..9].copy_from_slice(&[0, 21 << 1, 0, 0, 1]);
+        packets[2][9] = 21 << 1;
+        // No payload: all of it is adaptation.
+        let mut stuffing = packets[2];
+        stuffing[3] = 0x20;
+        stuffing[4] = 183;
+        let mut hold = Hold::default();
+        for packet in [packets[0], stuffing, packets[1], packets[2]] {
+            hold.push(1, &packet);
+        }
+        hold.begin_sequence();
+        packets[1][5] = 16 << 1 | 1;
+        packets[2][9] = 16 << 1;
+        let held: Vec<Bytes> = hold.packets.iter().map(|(_, packet)| *packet).collect();
+        assert_eq!(held, [packets[0], stuffing, packets[1], packets[2]]);
+    }
+
+    #[test]
     fn pts_and_dts_are_read_and_written_to_the_bit() {
         let mut packet = [0xaa; 188];
         packet[..4].copy_from_slice(&[0x47, 0, 0, 0x10]);
@@ -121,5 +163,8 @@ mod tests {
         hold.set_stamps(Stamps::new(0x1_5555_5555, (1 << 33) + 0xaaaa_aaaa));
         assert_eq!(hold.packets[0].1[13..18], [0x35, 0xaa, 0xab, 0x55, 0x55]);
         assert_eq!(hold.packets[0].1[18..23], [0x1b, 0x55, 0x55, 0xaa, 0xab]);
+        // A PTS alone: the DTS is the same.
+        hold.packets[0].1[11] = 0x80;
+        assert_eq!(hold.stamps(), Stamps::pts_only(0xaaaa_aaaa));
     }
 }

@@ -6,9 +6,11 @@
 //!   video this delays the output by one frame. Clocks do not wait: each goes out at once, in a
 //!   packet of its own.
 //! * PTS, DTS and PCR go through one [`Timeline`]. Video begins a turn; what the old input has
-//!   filled already is not sent twice.
+//!   filled already is not sent twice. Nor are pictures behind the first one that are shown
+//!   before it (an open group of pictures): they refer to others, which are not there.
 //! * An input that consists of the same streams gets the PIDs and the tables of the output; one
-//!   that does not replaces them, as a new version.
+//!   that does not replaces them, as a new version. A PID never changes its meaning: another
+//!   kind of stream gets another PID.
 //! * Continuity counters go on across cuts; what was lost before the relay stays visible.
 //!
 //! What is not understood (scrambled packets, private data) passes with new counters.
@@ -28,17 +30,17 @@ use changeover::timeline::{Mapped, NO_TIMESTAMP, Stamps, Timebase, Timeline};
 use self::adts::Adts;
 use self::hold::Hold;
 use self::packet::Bytes;
-use self::tables::{Kind, Layout, PAT_PID, Tables};
+use self::tables::{FIRST_FREE_PID, Kind, Layout, PAT_PID, Tables};
 use self::track::Track;
 use crate::ts::{self, NULL_PID, PACKET};
 
-/// PIDs below are those of the system's tables.
-const FIRST_FREE_PID: u16 = 0x20;
 /// How long other streams wait for the first picture of a turn: PES packets, ticks of 90 kHz.
 const MOST_WAITING: usize = 200;
 const LONGEST_WAIT: i64 = 90_000;
 /// The type of AAC streams in the tables.
 const ADTS: u8 = 0x0f;
+/// The type of H.265.
+const H265: u8 = 0x24;
 
 /// Where the packets of one of the input's PIDs go.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +61,8 @@ pub(crate) struct Splicer {
     inputs: BTreeMap<i32, Tables>,
     /// What the output consists of.
     layout: Option<Layout>,
+    /// What its PIDs have ever meant: receivers do not believe in another meaning.
+    meanings: BTreeMap<u16, Kind>,
     /// By the PIDs of the input that is on the air.
     routes: BTreeMap<u16, Route>,
     /// Streams whose clock is to go to another PID of the output.
@@ -85,6 +89,7 @@ impl Splicer {
             on_air: None,
             inputs: BTreeMap::new(),
             layout: None,
+            meanings: BTreeMap::new(),
             routes: BTreeMap::new(),
             clocks: BTreeMap::new(),
             is_named_alike: None,
@@ -152,7 +157,7 @@ impl Splicer {
                 false
             }
             Some(old) => {
-                self.layout = Some(new.clone().replacing(&old));
+                self.layout = Some(new.clone().replacing(&old, &self.meanings));
                 true
             }
             None => {
@@ -161,6 +166,8 @@ impl Splicer {
             }
         };
         let Some(layout) = &self.layout else { return };
+        let streams = layout.programmes.iter().flat_map(|programme| &programme.streams);
+        self.meanings.extend(streams.map(|stream| (stream.pid, stream.kind)));
         self.is_named_alike = Some(new.is_named_like(layout));
         self.routes.insert(PAT_PID, Route::Table(PAT_PID));
         for (stream, partner) in new.pair(layout).into_iter().flatten() {
@@ -294,11 +301,15 @@ impl Splicer {
 
     fn send_pes(&mut self, to: u16, kind: Kind, mut hold: Hold, out: &mut Vec<u8>) {
         let stamps = hold.stamps();
+        let is_video = tables::is_video(kind);
+        if is_video && self.track(to).is_leading(stamps.pts) {
+            return;
+        }
         let usual = self.track(to).usual_step(stamps.pts);
         let adts = if kind.0 == ADTS { Adts::of(&hold) } else { None };
         let length = match &adts {
             // The timeline knows the usual frame; what is short of it is no frame.
-            _ if tables::is_video(kind) => 0,
+            _ if is_video => 0,
             Some(adts) => adts.length(),
             None => usual,
         };
@@ -314,8 +325,11 @@ impl Splicer {
                 }
             }
         }
-        if let Mapped::At(stamps) = mapped {
-            hold.set_stamps(stamps);
+        if let Mapped::At(sent) = mapped {
+            if is_video && self.track(to).shows(stamps.pts, sent.pts) && kind.0 == H265 {
+                hold.begin_sequence();
+            }
+            hold.set_stamps(sent);
             (self.started, self.begun) = (true, true);
         }
         if matches!(mapped, Mapped::At(_) | Mapped::Untimed) {

@@ -1,13 +1,15 @@
 //! The tables of a transport stream (PAT and PMTs): what an input consists of, and whether two
 //! inputs consist of the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::packet::{self, Bytes};
-use crate::ts::{self, PACKET, SYNC};
+use crate::ts::{self, NULL_PID, PACKET, SYNC};
 
 /// The PID of the program association table.
 pub(crate) const PAT_PID: u16 = 0;
+/// PIDs below are those of the system's tables.
+pub(super) const FIRST_FREE_PID: u16 = 0x20;
 
 /// What an elementary stream is: its stream type, and what its descriptors say where the type
 /// only says "private" (a format identifier, or a descriptor's tag).
@@ -80,8 +82,10 @@ impl Layout {
         Some(pairs)
     }
 
-    /// The same tables, as a change of `before` that receivers notice.
-    pub(crate) fn replacing(mut self, before: &Self) -> Self {
+    /// The same tables, as a change of `before` that receivers notice. A stream whose PID has had
+    /// another of the `meanings` gets one that had this meaning, or none.
+    pub(crate) fn replacing(mut self, before: &Self, meanings: &BTreeMap<u16, Kind>) -> Self {
+        self.keep_meanings(meanings);
         set_version(&mut self.section, version(&before.section).wrapping_add(1));
         for programme in &mut self.programmes {
             let old = before.programmes.iter().find(|old| old.number == programme.number);
@@ -91,6 +95,57 @@ impl Layout {
         }
         self
     }
+
+    fn keep_meanings(&mut self, meanings: &BTreeMap<u16, Kind>) {
+        let mut taken: BTreeSet<u16> = BTreeSet::new();
+        for programme in &self.programmes {
+            taken.extend([programme.table_pid, programme.clock_pid]);
+            taken.extend(programme.streams.iter().map(|stream| stream.pid));
+        }
+        for programme in &mut self.programmes {
+            for stream in &mut programme.streams {
+                let kind = stream.kind;
+                if meanings.get(&stream.pid).is_none_or(|&known| known == kind) {
+                    continue;
+                }
+                let known = meanings.iter().filter(|(_, known)| **known == kind);
+                let known = known.map(|(&pid, _)| pid);
+                let new = (FIRST_FREE_PID..NULL_PID).filter(|pid| !meanings.contains_key(pid));
+                let behind = new.clone().filter(|&pid| pid > stream.pid);
+                let Some(pid) = known.chain(behind).chain(new).find(|pid| !taken.contains(pid))
+                else {
+                    continue;
+                };
+                taken.insert(pid);
+                rename(&mut programme.section, stream.pid, pid);
+                if programme.clock_pid == stream.pid {
+                    programme.clock_pid = pid;
+                }
+                stream.pid = pid;
+            }
+        }
+    }
+}
+
+/// Gives the stream of one PID another one, in a PMT that has been read.
+fn rename(section: &mut [u8], old: u16, new: u16) {
+    let pid_at =
+        |section: &[u8], at: usize| u16::from_be_bytes([section[at] & 0x1f, section[at + 1]]);
+    let length_at = |section: &[u8], at: usize| {
+        usize::from(u16::from_be_bytes([section[at] & 0x0f, section[at + 1]]))
+    };
+    let [high, low] = new.to_be_bytes();
+    let end = section.len() - 4;
+    // The clock's PID, then those of the streams.
+    let mut at = 8;
+    while at + 4 <= end {
+        if pid_at(section, at) == old {
+            section[at] = section[at] & 0xe0 | high;
+            section[at + 1] = low;
+        }
+        at += 5 + length_at(section, at + 2);
+    }
+    seal(section);
 }
 
 fn version(section: &[u8]) -> u8 {
@@ -99,6 +154,10 @@ fn version(section: &[u8]) -> u8 {
 
 fn set_version(section: &mut [u8], version: u8) {
     section[5] = section[5] & 0xc1 | (version & 0x1f) << 1;
+    seal(section);
+}
+
+fn seal(section: &mut [u8]) {
     let end = section.len() - 4;
     let crc = crc32(&section[..end]);
     section[end..].copy_from_slice(&crc.to_be_bytes());
@@ -276,6 +335,35 @@ mod tests {
         assert_eq!(private_kind(0x06, language), 0);
         assert_eq!(private_kind(0x06, &[0x6a, 9, 0]), 0, "longer than there is");
         assert_eq!(private_kind(0x0f, &ac3), 0, "the type says it all");
+    }
+
+    #[test]
+    fn a_pid_that_had_another_meaning_is_replaced_everywhere() {
+        // The clock on 0x100; two streams, the first with a descriptor that looks like a PID.
+        let mut section = vec![2, 0xb0, 31, 0, 1, 0xc1, 0, 0, 0xe1, 0, 0xf0, 2, 0xe1, 0];
+        section.extend([0x02, 0xe1, 0, 0xf0, 2, 0xe1, 0, 0x03, 0xe1, 1, 0xf0, 0, 0, 0, 0, 0]);
+        seal(&mut section);
+        let read = programme(1, 0x1000, section).unwrap();
+        let pat = vec![0, 0xb0, 13, 0, 1, 0xc1, 0, 0, 0, 1, 0xf0, 0, 0, 0, 0, 0];
+        let layout = Layout { programmes: vec![read], section: pat };
+        let replaced = |meanings: &[(u16, Kind)]| {
+            let new = layout.clone().replacing(&layout, &meanings.iter().copied().collect());
+            let programme = &new.programmes[0];
+            assert_eq!(crc32(&programme.section), 0);
+            // As a receiver reads it.
+            assert_eq!(programme, &super::programme(1, 0x1000, programme.section.clone()).unwrap());
+            assert_eq!(version(&programme.section), 1);
+            let pids: Vec<u16> = programme.streams.iter().map(|stream| stream.pid).collect();
+            (programme.clock_pid, pids)
+        };
+        assert_eq!(replaced(&[]), (0x100, vec![0x100, 0x101]));
+        assert_eq!(replaced(&[(0x100, (2, 0)), (0x101, (3, 0))]), (0x100, vec![0x100, 0x101]));
+        assert_eq!(replaced(&[(0x100, (0x1b, 0))]), (0x102, vec![0x102, 0x101]));
+        let other = [(0x100, (0x1b, 0)), (0x101, (0x0f, 0)), (0x102, (6, 0))];
+        assert_eq!(replaced(&other), (0x103, vec![0x103, 0x104]));
+        // What had this meaning before has it again.
+        let known = [(0x80, (3, 0)), (0x90, (2, 0)), (0x100, (0x1b, 0)), (0x101, (0x0f, 0))];
+        assert_eq!(replaced(&known), (0x90, vec![0x90, 0x80]));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use super::packet::{self, Bytes};
 
 /// A clock that goes further at once leaps, in 27 MHz ticks.
 const LEAP: i64 = 27_000_000;
+/// A clock that goes on with less of a step than this is the same one, in 90 kHz ticks.
+const SAME_CLOCK: i64 = 180;
 /// A step from one PTS to the next that is none, in 90 kHz ticks.
 const NO_STEP: i64 = 90_000;
 
@@ -28,12 +30,49 @@ pub(crate) struct Track {
     /// The last PTS that came in this turn, and the latest steps.
     pts: Option<i64>,
     steps: [i64; 4],
+    /// How far the output's times are ahead of the input's, as of the latest picture.
+    ahead: Option<i64>,
+    /// No picture of this turn was sent yet.
+    is_new: bool,
+    /// The PTS of the turn's first picture, while those that come may be shown before it.
+    first_shown: Option<i64>,
 }
 
 impl Track {
     /// What comes next is another input's.
     pub(crate) fn begin_turn(&mut self) {
         (self.latest, self.hold, self.open, self.pts) = (None, None, false, None);
+        (self.is_new, self.first_shown) = (true, None);
+    }
+
+    /// Whether a picture is a leading one: behind the turn's first in the stream, but shown before
+    /// it, as in an open group of pictures. It refers to what the old input would have to have
+    /// sent.
+    pub(crate) fn is_leading(&mut self, pts: i64) -> bool {
+        let is_before = |first: &i64| Timebase::MPEG_TS.fold(pts.wrapping_sub(*first)) > 1 << 32;
+        self.first_shown = self.first_shown.filter(|first| pts != NO_TIMESTAMP && is_before(first));
+        self.first_shown.is_some()
+    }
+
+    /// A picture is sent, with one PTS instead of the other. Answers whether it is the first one of
+    /// another clock, and so of another stream.
+    pub(crate) fn shows(&mut self, own: i64, sent: i64) -> bool {
+        if own == NO_TIMESTAMP || sent == NO_TIMESTAMP {
+            return false;
+        }
+        let ahead = Timebase::MPEG_TS.fold(sent - own);
+        let before = self.ahead.replace(ahead);
+        // Where the clock goes on, the stream does: all is there that is referred to.
+        let goes_on = |before: i64| {
+            let step = Timebase::MPEG_TS.fold(ahead - before + SAME_CLOCK);
+            step <= 2 * SAME_CLOCK
+        };
+        let is_other =
+            std::mem::take(&mut self.is_new) && before.is_some_and(|before| !goes_on(before));
+        if is_other {
+            self.first_shown = Some(own);
+        }
+        is_other
     }
 
     /// How far the counter goes on with this packet: by 1, or as far as it did at the input when
@@ -85,6 +124,29 @@ impl Track {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn leading_pictures_are_those_before_the_first_of_another_clock() {
+        const TOP: i64 = 1 << 33;
+        let mut track = Track::default();
+        track.begin_turn();
+        assert!(!track.shows(7200, 7200));
+        assert!(!track.is_leading(3600), "of the very first turn all is sent");
+        track.begin_turn();
+        assert!(track.shows(0, 10_900));
+        // The counter wraps between the first one and those before it.
+        assert!(track.is_leading(TOP - 3600) && track.is_leading(TOP - 7200));
+        assert!(!track.is_leading(3600) && !track.is_leading(TOP - 3600), "over, once for all");
+        assert!(!track.shows(3600, 14_500));
+        // The same clock, for two inputs that are one: all of it can be decoded.
+        track.begin_turn();
+        assert!(!track.shows(7200, 18_101));
+        assert!(!track.is_leading(3600));
+        track.begin_turn();
+        assert!(track.shows(50, 77));
+        assert!(!track.is_leading(NO_TIMESTAMP) && !track.is_leading(20));
+        assert!(!track.shows(NO_TIMESTAMP, 5));
+    }
 
     #[test]
     fn a_counter_may_leap_where_the_packet_says_so_and_full_circle_is_a_loss() {

@@ -19,8 +19,21 @@ fn an_input_of_other_streams_replaces_the_tables_as_a_new_version() {
         assert_eq!((new[10], old[10]), (0xc1 | 4 << 1, 0xc1 | 3 << 1));
         let end = 5 + 3 + usize::from(new[7]);
         assert_eq!((tables::crc32(&new[5..end]), packet::counter(new)), (0, counter));
-        assert_eq!((&new[11..end - 4], &new[end..]), (&old[11..end - 4], &old[end..]));
+        assert_eq!((&new[11..17], &new[end..]), (&old[11..17], &old[end..]));
     }
+    // In the PMT, 0x102 was AAC: the other audio gets the next one that is free.
+    assert_eq!(
+        (&out[1][22..27], &theirs[1][22..27]),
+        (&[3, 0xe1, 3, 0xf0, 0][..], &[3, 0xe1, 2, 0xf0, 0][..])
+    );
+    let packets = [0, 3600].map(|time| second.start(0x101, time, 0));
+    let out = rewrite(&mut splicer, 2, 2, &packets);
+    assert_eq!(shown(&out), [(0x101, 9, Some(0))]);
+    let out = rewrite(&mut splicer, 2, 2, &[second.start(0x102, 0, 0)]);
+    assert_eq!(shown(&out), [(0x103, 9, Some(0))]);
+    // The first feed again: its own PIDs, in a newer version.
+    let out = rewrite(&mut splicer, 3, 1, &[]);
+    assert_eq!((out[1][10], &out[1][11..27]), (0xc1 | 5 << 1, &tables[1][11..27]));
 }
 
 #[test]
