@@ -246,7 +246,12 @@ impl Machine {
         match self.entry {
             // The move before has not had a packet yet.
             Some(entry) => (on, entry.old_stamp),
-            None => (on, on.and_then(|on| self.stamp_of(on))),
+            // An error has ended its activation: its last packet was the stream's all the same.
+            None => {
+                let active = self.active.and_then(|active| self.index_of(active));
+                let last = active.and_then(|i| self.inputs[i].last_stamp);
+                (on, on.and_then(|on| self.stamp_of(on)).or(last))
+            }
         }
     }
 
