@@ -22,7 +22,7 @@
 //! An output that rewrites sends whole pictures only, and knows that one is whole when the next
 //! begins. So the one in hand has not gone out: there the place is before that picture.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// An output that has taken nothing for so long has stopped.
@@ -30,6 +30,8 @@ pub(crate) const STOPPED: Duration = Duration::from_millis(50);
 /// Numbers of one sender rise with its timestamps: this far off they are another's, in ticks of
 /// 90 kHz. A tenth of a second.
 const TREND_OFF: i64 = 9_000;
+/// Datagrams that are kept more often than this say nothing.
+const OFTEN: usize = 8;
 /// Datagrams in a row that prove two feeds to be the same.
 const IN_A_ROW: usize = 4;
 /// The PCR counts a 27 MHz clock modulo this.
@@ -139,7 +141,8 @@ pub(crate) fn align(written: &VecDeque<Stamp>, kept: &[Stamp], wish: Wish) -> Pl
         let first = kept.get(place.from).map_or(hand, |stamp| stamp.at);
         !goes_on || hand.saturating_duration_since(first) <= wish.reach
     };
-    let exact = by_number(&written, kept).or_else(|| by_content(&written, kept));
+    let exact = by_number(&written, kept, wish.reach);
+    let exact = exact.or_else(|| by_content(&written, kept, wish.reach));
     if let Some(place) = exact.filter(is_near) {
         return place;
     }
@@ -165,12 +168,17 @@ pub(crate) fn align(written: &VecDeque<Stamp>, kept: &[Stamp], wish: Wish) -> Pl
     place
 }
 
-fn by_number(written: &[Stamp], kept: &[Stamp]) -> Option<Place> {
+fn by_number(written: &[Stamp], kept: &[Stamp], reach: Duration) -> Option<Place> {
     let (last, _) = written.last()?.rtp?;
-    let known: HashSet<(u16, u32)> = kept.iter().filter_map(|stamp| stamp.rtp).collect();
-    let is_kept = |stamp: &Stamp| stamp.rtp.is_some_and(|rtp| known.contains(&rtp));
-    if !written.iter().rev().any(is_kept) && !goes_on(written, kept) {
-        return None;
+    let known: HashMap<(u16, u32), Instant> =
+        kept.iter().filter_map(|stamp| Some((stamp.rtp?, stamp.at))).collect();
+    let came = |stamp: &Stamp| Some((stamp.at, *known.get(&stamp.rtp?)?));
+    match written.iter().rev().find_map(came) {
+        // It would have to be waited for, longer than anybody wants to look back.
+        Some((here, there)) if there.saturating_duration_since(here) > reach => return None,
+        Some(_) => {}
+        None if goes_on(written, kept) => {}
+        None => return None,
     }
     let is_behind = |stamp: &Stamp| {
         stamp.rtp.is_some_and(|(number, _)| (1..0x8000).contains(&number.wrapping_sub(last)))
@@ -207,7 +215,9 @@ fn goes_on(written: &[Stamp], kept: &[Stamp]) -> bool {
     (passed - per_number * i64::from(ahead)).abs() <= TREND_OFF
 }
 
-fn by_content(written: &[Stamp], kept: &[Stamp]) -> Option<Place> {
+/// Encoders of the same picture, loops and slates say the same again and again, seconds apart: only
+/// what came within `reach` of each other is taken for the same, and nothing that stands often.
+fn by_content(written: &[Stamp], kept: &[Stamp], reach: Duration) -> Option<Place> {
     // How many in a row are the same, from these two backwards; padding tells nothing.
     let run = |age: usize, at: usize| {
         let before = written.iter().rev().skip(age).zip(kept[..=at].iter().rev());
@@ -219,7 +229,9 @@ fn by_content(written: &[Stamp], kept: &[Stamp]) -> Option<Place> {
         places.entry(print).or_default().push(at);
     }
     let (age, at) = written.iter().rev().enumerate().find_map(|(age, stamp)| {
-        let same = places.get(&stamp.print?)?.iter().copied();
+        let same =
+            places.get(&stamp.print?).filter(|places| places.len() <= OFTEN)?.iter().copied();
+        let same = same.filter(|&at| apart(kept[at].at, stamp.at) <= reach);
         let sure = same.filter(|&at| run(age, at) >= IN_A_ROW);
         // The same bytes again and again tell little: then the time of arrival decides.
         Some((age, sure.min_by_key(|&at| apart(kept[at].at, stamp.at))?))
@@ -263,7 +275,7 @@ fn apart(a: Instant, b: Instant) -> Duration {
 mod tests {
     use super::*;
 
-    const REACH: Duration = Duration::from_millis(120);
+    const REACH: Duration = Duration::from_millis(150);
 
     fn stamp(t: Instant, ms: u64) -> Stamp {
         let at = t + Duration::from_millis(ms);
@@ -453,10 +465,23 @@ mod tests {
         let wish = Wish { reach: REACH, ..Wish::default() };
         assert_eq!(place_for(&written[..95], &kept, wish), (95, None, By::Content));
         assert_eq!(place_for(&written[..90], &kept[..95], wish), (90, None, By::Content));
-        let ahead = feed(t, 0, |n, stamp| stamp.print = Some(n + 61));
-        assert_eq!(place_for(&written, &ahead, wish), (39, None, By::Content), "120 ms back");
-        let ahead = feed(t, 0, |n, stamp| stamp.print = Some(n + 62));
-        assert_eq!(place_for(&written, &ahead, wish), (99, None, By::Arrival), "122 ms back");
+        let ahead = feed(t, 0, |n, stamp| stamp.print = Some(n + 75));
+        assert_eq!(place_for(&written, &ahead, wish), (25, None, By::Content), "148 ms back");
+        let ahead = feed(t, 0, |n, stamp| stamp.print = Some(n + 76));
+        assert_eq!(place_for(&written, &ahead, wish), (99, None, By::Arrival), "150 ms back");
+        // Or too far behind: what it says now was said before, by chance or for good.
+        let written = feed(t, 0, printed);
+        let late = feed(t, 150, printed);
+        let mark = Some(Mark::Print(99));
+        assert_eq!(place_for(&written, &late[..25], wish), (25, mark, By::Content), "150 ms");
+        let late = feed(t, 152, printed);
+        assert_eq!(place_for(&written, &late[..24], wish), (23, None, By::Arrival), "152 ms");
+        let numbered = |n: u64, stamp: &mut Stamp| stamp.rtp = Some((n as u16, n as u32 * 180));
+        let written = feed(t, 0, numbered);
+        let late = feed(t, 150, numbered);
+        assert_eq!(place_for(&written, &late[..25], wish).2, By::Rtp);
+        let late = feed(t, 152, numbered);
+        assert_eq!(place_for(&written, &late[..24], wish), (23, None, By::Arrival));
         let (written, kept) = (feed(t, 0, keyed), feed(t, 31, keyed));
         assert_eq!(place(&written, &kept, true).0, 99);
         let later = feed(t, 60, keyed);

@@ -19,6 +19,10 @@ use crate::ts::{self, NULL_PID, PACKET};
 const SPEED: u32 = 4;
 /// A start that repeats more than this is none: the output would stay that much late.
 const MOST_AGAIN: Duration = Duration::from_millis(500);
+/// How far behind a feed may be that has the same clock.
+const CLOCKS: Duration = Duration::from_millis(500);
+/// How much longer than expected it is waited for.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// How often it is looked for a place to go on from: that takes a while.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Most that one input keeps, in bytes of media. Over 6 s at 80 Mbit/s.
@@ -149,7 +153,9 @@ impl Lookback {
         let Place { from, skip_to, by } = align(trail, &stamps, self.wish);
         let next = self.oldest + from as u64;
         self.state = State::OnAir { cut, next };
-        self.skip = skip_to.map(|mark| (mark, now + self.span));
+        // It is no further behind than that, or it would not have been found to be the same.
+        let patience = self.wish.reach.max(CLOCKS) + PATIENCE;
+        self.skip = skip_to.map(|mark| (mark, now + patience));
         let first = stamps.get(from).map_or(now, |stamp| stamp.at);
         self.pace = (now, first);
         let back = now.saturating_duration_since(first);

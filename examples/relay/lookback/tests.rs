@@ -25,7 +25,10 @@ struct Feed {
 
 impl Feed {
     fn new() -> Self {
-        Self { eyes: Eyes::new(), lookback: Lookback::new(SPAN, Wish::default()) }
+        Self {
+            eyes: Eyes::new(),
+            lookback: Lookback::new(SPAN, Wish { reach: SPAN, ..Wish::default() }),
+        }
     }
 
     fn take(&mut self, n: u16, at: Instant) {
@@ -229,10 +232,11 @@ fn a_place_that_never_comes_is_not_waited_for_for_ever() {
     let unknown = Stamp { print: Some(1), ..trail[0] };
     leave(&mut trail, unknown);
     assert!(feed.lookback.on_air(1, &trail).unwrap().skips);
-    feed.take(10, t + SPAN);
-    assert!(feed.send(t + SPAN, &mut trail).is_empty());
-    feed.take(11, t + SPAN + ms(1));
-    assert_eq!(feed.send(t + SPAN + ms(1), &mut trail), [11]);
+    let patience = SPAN + PATIENCE;
+    feed.take(10, t + patience);
+    assert!(feed.send(t + patience, &mut trail).is_empty());
+    feed.take(11, t + patience + ms(1));
+    assert_eq!(feed.send(t + patience + ms(1), &mut trail), [11]);
 }
 
 #[test]
