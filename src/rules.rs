@@ -109,7 +109,9 @@ pub struct FpsRule {
     pub clear_ms: i64,
 }
 
-/// Greatest packet loss: lost / (lost + recorded).
+/// Greatest packet loss: lost / (lost + recorded), as far as the host knows of it. RTP numbers tell
+/// it exactly; MPEG-TS without RTP has 4-bit counters, which bursts of three full datagrams or
+/// more run round, so that too little is told.
 #[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LossRule {
@@ -141,8 +143,13 @@ pub enum Silence {
     /// By the packet timeout.
     Fixed,
     /// By what is improbable for this input: an accrual failure detector (Hayashibara et al.,
-    /// "The phi accrual failure detector", 2004) on its longest gaps. Until enough is learned,
-    /// and for inputs that are not regular, the packet timeout holds; it stays the upper bound.
+    /// "The phi accrual failure detector", 2004) on its longest gaps. Until enough is learned
+    /// (about 19 s of packets), and for inputs that are not regular, the packet timeout holds; it
+    /// stays the upper bound. 1,000 packets/s with 5 ms of jitter learn 25 ms, feeds of FFmpeg
+    /// over UDP 70 to 100 ms, HLS twice its segments (`tests/cadence/README.md`).
+    ///
+    /// A suspected input stays on the air until another one's packet makes the cut, or its packet
+    /// timeout is over; its own next packet clears it. Packets by id are not learned from.
     Learned {
         /// Never shorter than this, ms. 0 = default 25.
         #[serde(default)]

@@ -160,7 +160,9 @@ pub struct ImpairedEntry {
 pub struct LearnedStatus {
     /// So long a silence is a failure, ms.
     pub timeout_ms: f64,
-    /// How improbable the present silence is: phi, the negative decimal logarithm.
+    /// How improbable the present silence is: phi, the negative decimal logarithm. By the fitted
+    /// distribution alone: floor and memory may hold an alarm back although it is above the
+    /// rule's confidence.
     pub suspicion: f64,
 }
 

@@ -9,7 +9,9 @@
 //!   track's last DTS plus one frame, however many hours the clocks are apart. The frame's length
 //!   is the duration that was given with the last packet, or what the track's DTS have shown.
 //!   Where frames are reordered and the cut leaves out B-frames, DTS pauses for these, so that
-//!   nothing new is shown before something old ([`Timeline::by_dts_alone`] does without).
+//!   nothing new is shown before something old ([`Timeline::by_dts_alone`] does without). An input
+//!   that goes on exactly where the other stopped, on the same clock (two paths of one feed), keeps
+//!   its times.
 //! * **One offset for all tracks** of an input between two cuts: the A/V offset of the new input
 //!   is kept to the tick. The offset is a whole number of output ticks, added after each time is
 //!   rounded by itself: nothing drifts.
@@ -26,6 +28,8 @@
 //!
 //! Begin an input's turn with its video keyframe ([`Packet::is_cut_point`]), since the first
 //! packet is what is continued: if a turn begins with audio, the video behind it may be refused.
+//! Where groups of pictures are open, leave out those behind the keyframe that have a lower PTS:
+//! they refer to pictures of another input, and would be shown among the old one's.
 //!
 //! The module is pure: no clock, no I/O, no locks. The number that orders the inputs' turns is
 //! the one in [`Verdict::Forward`], or any `u32` of yours that only ever grows.
@@ -49,12 +53,20 @@
 //! let packet = Stamps::new(0, 40).lasting(40);
 //! let continued = Stamps::new(1_803_600, 1_807_200).lasting(3600);
 //! assert_eq!(timeline.map(2, video, backup, packet), Mapped::At(continued));
-//! // Without a DTS, the PTS stands in for it. Something of the old input comes too late.
+//! // A DTS that is missing is stood in for. Something of the old input comes too late.
 //! let mapped = timeline.map(2, video, backup, Stamps::new(NO_TIMESTAMP, 80));
-//! assert_eq!(mapped, Mapped::At(Stamps::new(1_810_800, 1_810_800)));
+//! assert_eq!(mapped, Mapped::At(Stamps::new(1_807_200, 1_810_800)));
 //! assert_eq!(timeline.map(1, video, main, Stamps::new(1_803_600, 1_807_200)), Mapped::Stale);
 //! # Ok::<(), changeover::timeline::BadTimebase>(())
 //! ```
+//!
+//! FFmpeg does not know every DTS: those of the first packets of a Matroska file or of an RTSP
+//! session are missing where frames are reordered. The PTS stands in for such a one; or, on a track
+//! whose frames were seen to be reordered, the moment one frame behind the packet before, so that
+//! at a cut nothing is refused. But the first such packets of a track cannot know: a few of those
+//! behind them have a lower DTS, and are refused. To prevent that, fill the gap as FFmpeg's own
+//! tools do: the first packet's DTS is its PTS less `has_b_frames` frames, the next one's a frame
+//! later, and so on.
 //!
 //! # MPEG-TS: 33-bit PTS, DTS and the PCR
 //! The PCR gets the same offset as the tracks, or decoders would lose their buffers' levels.
@@ -83,16 +95,15 @@
 //! [`Packet::is_cut_point`]: crate::Packet::is_cut_point
 //! [`Verdict::Forward`]: crate::Verdict::Forward
 
+mod stamps;
 mod timebase;
 mod track;
 
 use std::collections::BTreeMap;
 
+pub use self::stamps::{Mapped, NO_TIMESTAMP, Stamps};
 pub use self::timebase::{BadTimebase, Timebase};
 use self::track::{Source, Track};
-
-/// A timestamp that is not there: FFmpeg's `AV_NOPTS_VALUE`.
-pub const NO_TIMESTAMP: i64 = i64::MIN;
 
 /// What [`Timeline::max_jump_ms`] is without being set, in milliseconds.
 pub const DEFAULT_MAX_JUMP_MS: u32 = 10_000;
@@ -103,54 +114,6 @@ const BACK_MS: i64 = 1000;
 
 /// An overlap at a cut that is no overlap: rounding, jitter.
 const SLACK_MS: i64 = 1;
-
-/// A packet's times, in ticks of the timebase that they are given with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamps {
-    /// When it is decoded, or [`NO_TIMESTAMP`].
-    pub dts: i64,
-    /// When it is shown, or [`NO_TIMESTAMP`].
-    pub pts: i64,
-    /// How long it lasts; 0 or less: not known.
-    pub duration: i64,
-}
-
-impl Stamps {
-    /// These times, for a packet of unknown duration.
-    #[must_use]
-    pub const fn new(dts: i64, pts: i64) -> Self {
-        Self { dts, pts, duration: 0 }
-    }
-
-    /// A packet that is decoded when it is shown.
-    #[must_use]
-    pub const fn pts_only(pts: i64) -> Self {
-        Self::new(NO_TIMESTAMP, pts)
-    }
-
-    /// The same, for a packet that lasts so many ticks.
-    #[must_use]
-    pub const fn lasting(mut self, duration: i64) -> Self {
-        self.duration = duration;
-        self
-    }
-}
-
-/// What becomes of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "it says whether to send the packet, and with which times"]
-pub enum Mapped {
-    /// Send it with these times, in ticks of the output timebase, not wrapped. The DTS is always
-    /// there (the PTS stands in for one that is missing), the PTS if there was one; the duration
-    /// is 0 where none was given.
-    At(Stamps),
-    /// It has no time (or one that no clock can show). Nothing was changed; send it or not.
-    Untimed,
-    /// Its time on the output has been filled already: drop it.
-    Overlap,
-    /// It belongs to an older cut: drop it.
-    Stale,
-}
 
 /// Maps the timestamps of the inputs of one output stream; see the [module](self).
 ///
@@ -226,30 +189,49 @@ impl Timeline {
         let known = self.tracks.get(&track);
         let before = known.and_then(|known| known.source);
         let near = before.or(self.anchor).map(|source| source.at);
-        let Some((at, pts)) = self.read(timebase, packet, near) else { return Mapped::Untimed };
+        let resumed = self.resumed(known, timebase, packet);
+        let read = resumed.or_else(|| self.read(timebase, packet, near));
+        let Some((lead, pts)) = read else { return Mapped::Untimed };
+        let is_dated = packet.dts != NO_TIMESTAMP;
 
-        let (place, fresh) = match self.place(before, at) {
+        let (place, fresh) = match self.place(before, lead) {
             Place::Stays(source) => (source, false),
             Place::Joins(source) => (source, true),
-            Place::Leaps => (self.anchor_for(known, at, pts), true),
+            Place::Leaps if resumed.is_some() => {
+                (self.clock(known.map_or(0, |k| k.ahead), lead), true)
+            }
+            Place::Leaps => (self.anchor_for(known, lead, pts, is_dated), true),
         };
-        let dts = at.saturating_add(place.offset);
-        let slack = self.ticks(SLACK_MS);
+        let lead = lead.saturating_add(place.offset);
+        let pts = pts.map(|pts| pts.saturating_add(place.offset));
+        let guess = known.filter(|_| !is_dated).map(|known| known.decoded(lead));
+        let dts = guess.unwrap_or(lead);
+        let (slack, back) = (self.ticks(SLACK_MS), self.ticks(BACK_MS));
+        let delay = pts.map(|pts| pts.saturating_sub(dts));
+        let delay = delay.filter(|delay| is_dated && (1..=back).contains(delay));
         // Within a turn, times are the input's business as long as they rise.
         let is_taken =
             |known: &Track| dts <= known.last || fresh && dts < known.end().saturating_sub(slack);
         if known.is_some_and(is_taken) {
+            if let Some(known) = self.tracks.get_mut(&track) {
+                known.is_delayed(delay.unwrap_or(0));
+                if !is_dated && !fresh {
+                    known.fell_to(lead, back);
+                }
+            }
             return Mapped::Overlap;
         }
 
         let duration = timebase.convert(packet.duration.max(0), self.output).unwrap_or(0);
         let duration = duration.min(self.max_jump);
+        let is_known = is_dated || !known.is_some_and(Track::is_reordered);
+        let at = dts.saturating_sub(place.offset);
         let source = self.take_place(place, at);
-        let step = before.map(|before| at - before.at);
+        let step = before.filter(|_| is_known).map(|before| at - before.at);
         let step = step.filter(|step| (1..=self.max_jump).contains(step));
-        let pts = pts.map(|pts| pts.saturating_add(place.offset));
         let sent = self.tracks.entry(track).or_default();
-        sent.sent(dts, pts.unwrap_or(dts), duration, source, step);
+        sent.sent(dts, pts.unwrap_or(dts), duration, source, step, is_dated);
+        sent.is_delayed(delay.unwrap_or(0));
         let pts = pts.unwrap_or(NO_TIMESTAMP);
         Mapped::At(Stamps { dts, pts, duration })
     }
@@ -335,7 +317,13 @@ impl Timeline {
     }
 
     /// A new clock, on which a packet of time `at`, shown at `pts`, continues its track.
-    fn anchor_for(&self, known: Option<&Track>, at: i64, pts: Option<i64>) -> Source {
+    fn anchor_for(
+        &self,
+        known: Option<&Track>,
+        at: i64,
+        pts: Option<i64>,
+        is_dated: bool,
+    ) -> Source {
         let back = self.ticks(BACK_MS);
         let furthest = self.tracks.values().map(Track::end).max();
         let next = match (known, furthest) {
@@ -346,11 +334,32 @@ impl Timeline {
                 let delay = pts.unwrap_or(at) - at;
                 let shown = known.shown_end().saturating_sub(delay);
                 let is_usual = shown.saturating_sub(known.end()) <= back;
-                if is_usual && !self.by_dts_alone { known.end().max(shown) } else { known.end() }
+                let by_dts = self.by_dts_alone && is_dated;
+                if is_usual && !by_dts { known.end().max(shown) } else { known.end() }
             }
             (_, furthest) => furthest.or(self.start).unwrap_or(at),
         };
-        Source { generation: self.generations + 1, offset: next.saturating_sub(at), at, left: at }
+        self.clock(next.saturating_sub(at), at)
+    }
+
+    /// A clock that was not seen yet.
+    fn clock(&self, offset: i64, at: i64) -> Source {
+        Source { generation: self.generations + 1, offset, at, left: at }
+    }
+
+    /// The times of a turn's first packet, if on the clock of the turn before it comes just where
+    /// its track goes on: two paths of one feed. Then nothing is to be moved, though frames that
+    /// are reordered may be shown before those of the old turn.
+    fn resumed(
+        &self,
+        known: Option<&Track>,
+        base: Timebase,
+        packet: Stamps,
+    ) -> Option<(i64, Option<i64>)> {
+        let known = known.filter(|_| self.anchor.is_none() && packet.dts != NO_TIMESTAMP)?;
+        let expected = known.end().saturating_sub(known.ahead);
+        let read = self.read(base, packet, Some(expected))?;
+        (read.0.abs_diff(expected) <= self.ticks(SLACK_MS).unsigned_abs()).then_some(read)
     }
 
     /// A packet of time `at` was sent on this clock.

@@ -78,7 +78,7 @@ fn a_dead_primary_is_replaced_and_the_summary_tells() {
     assert!(summary.contains("ended by the operator"), "{summary}");
     assert!(summary.contains("1 -> 2  timeout"), "{summary}");
     assert!(summary.contains("output gap"), "{summary}");
-    assert!(summary.contains("no packet for 300ms"), "{summary}");
+    assert!(summary.contains("(timeout 300ms)"), "{summary}");
     assert!(summary.contains("(p99)"), "{summary}");
     let (one, two) = (figures(&summary, "1"), figures(&summary, "2"));
     assert_eq!(one[3], 3, "the garbage of input 1: {summary}");

@@ -172,3 +172,82 @@ fn ffmpeg_is_told_when_the_next_feed_consists_of_other_streams() {
     assert_eq!(streams.len(), 5, "two at first, three more");
     streams.values().for_each(|times| assert!(steps(times).len() <= 2));
 }
+
+/// The pictures behind a keyframe that are shown before it refer to the old feed's.
+#[test]
+fn ffmpeg_can_decode_all_behind_a_cut_into_an_open_group_of_pictures() {
+    let x265 = "keyint=25:min-keyint=25:scenecut=0:bframes=3:b-adapt=0:rc-lookahead=20:open-gop=1";
+    let x265 = format!("{x265}:log-level=error");
+    let kinds: [(&str, &[&str]); 2] = [
+        ("h265", &["-c:v", "libx265", "-x265-params", &x265]),
+        ("mpeg2", &["-c:v", "mpeg2video", "-bf", "2", "-c:a", "mp2"]),
+    ];
+    for (name, codecs) in kinds {
+        let dir = Dir::new(name);
+        let first = Feed::record(&dir, 1, codecs);
+        let second = Feed::record(&dir, 2, &[codecs, &["-output_ts_offset", "20"]].concat());
+        let turns = [turn(&first, 0, 3, 2), turn(&second, 2, 4, 4), turn(&first, 4, 6, 1)];
+        let bytes = output(&turns, true);
+        check_packets(&bytes);
+        let path = dir.write("out.ts", &bytes);
+        assert_eq!(recorded::complaints(&path), "", "{name}");
+        let streams = recorded::times(&path);
+        // Two or three pictures per cut are missing: they cannot be decoded.
+        let video = steps(&streams[&0]);
+        assert!(video.keys().all(|&step| step <= 4 * FRAME), "{name}: {video:?}");
+        assert!((160..180).contains(&streams[&0].len()), "{name}: {}", streams[&0].len());
+    }
+}
+
+#[test]
+fn ffmpeg_sees_other_codecs_on_the_same_pids_as_other_streams() {
+    let dir = Dir::new("codecs");
+    let first = Feed::record(&dir, 1, &[]);
+    let second = Feed::record(&dir, 2, &["-c:v", "mpeg2video", "-c:a", "mp2"]);
+    let turns = [
+        turn(&first, 0, 2, 2),
+        turn(&second, 2, 4, 0),
+        turn(&first, 4, 6, 0),
+        turn(&second, 4, 6, 0),
+    ];
+    let bytes = output(&turns, true);
+    // As often as they come back, each has its own.
+    assert_eq!(
+        check_packets(&bytes),
+        BTreeSet::from([0, 0x11, 0x100, 0x101, 0x102, 0x103, 0x1000])
+    );
+    let path = dir.write("out.ts", &bytes);
+    assert_eq!(recorded::complaints(&path), "");
+    let streams = recorded::times(&path);
+    assert_eq!(streams.len(), 4, "two, and two more");
+    assert!(streams.values().all(|times| times.len() > 80));
+    streams.values().for_each(|times| _ = steps(times));
+}
+
+/// Two paths of one encoder: the second goes on with the picture that the first did not finish.
+#[test]
+fn a_cut_between_two_paths_of_one_feed_changes_no_time() {
+    let dir = Dir::new("paths");
+    let feed = Feed::record(&dir, 1, &["-tune", "film", "-bf", "3"]);
+    let datagrams: Vec<&[u8]> = feed.bytes.chunks(7 * PACKET).collect();
+    let begins_picture = |datagram: &[u8]| {
+        datagram.chunks(PACKET).any(|packet| ts::pid(packet) == 0x100 && packet[1] & 0x40 != 0)
+    };
+    let whole = {
+        let (mut splicer, mut out) = (Splicer::new(), Vec::new());
+        splicer.rewrite(1, 1, &feed.bytes, &mut out);
+        recorded::times(&dir.write("whole.ts", &out))
+    };
+    for cut_at in [101, 150, 201, 222, 283] {
+        let (mut splicer, mut out) = (Splicer::new(), Vec::new());
+        splicer.learn(2, &feed.bytes[..100 * PACKET]);
+        datagrams[..cut_at].iter().for_each(|datagram| splicer.rewrite(1, 1, datagram, &mut out));
+        let from = (0..cut_at).rev().find(|&at| begins_picture(datagrams[at])).unwrap();
+        datagrams[from..].iter().for_each(|datagram| splicer.rewrite(2, 2, datagram, &mut out));
+        check_packets(&out);
+        let path = dir.write("out.ts", &out);
+        assert_eq!(recorded::complaints(&path), "", "{cut_at}");
+        let times = recorded::times(&path);
+        assert_eq!(times[&0], whole[&0], "{cut_at}");
+    }
+}

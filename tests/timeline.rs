@@ -5,6 +5,8 @@
 mod h8;
 #[path = "timeline/random.rs"]
 mod random;
+#[path = "timeline/undated.rs"]
+mod undated;
 
 use changeover::timeline::{Mapped, NO_TIMESTAMP, Stamps, Timebase, Timeline};
 
@@ -67,6 +69,39 @@ fn reordered_frames_are_shown_before_those_of_the_next_input_unless_dts_alone_co
         }
         let key = Stamps::new(80, 80 + FRAME);
         assert_eq!(at(timeline.map(2, VIDEO, TS, key)), expected);
+    }
+}
+
+#[test]
+fn an_input_that_goes_on_exactly_where_the_other_stopped_keeps_its_times() {
+    // I P b b, twice; the cut falls between the second P and its pictures, and the counter wraps.
+    let top = (1_i64 << 33) - 6 * FRAME;
+    let picture = |n: i64| {
+        let (dts, shown) =
+            (top + n * FRAME, top + (n - n % 4 + [1, 4, 2, 3][n as usize % 4]) * FRAME);
+        (Stamps::new(TS.fold(dts), TS.fold(shown)), (dts, shown))
+    };
+    for early in [0, 90, -90] {
+        let mut timeline = Timeline::new(TS);
+        for n in 0..6 {
+            assert_eq!(at(timeline.map(1, VIDEO, TS, picture(n).0)), picture(n).1);
+        }
+        // One millisecond more or less is rounding on the way.
+        let moved = |time: i64| TS.fold(time - early);
+        for n in 6..12 {
+            let (Stamps { dts, pts, .. }, (decoded, shown)) = picture(n);
+            let packet = Stamps::new(moved(dts), moved(pts));
+            let expected = (decoded - early, shown - early);
+            assert_eq!(at(timeline.map(2, VIDEO, TS, packet)), expected, "{n}, {early}");
+        }
+    }
+    // Anything else is another clock: nothing of it is shown before what was.
+    for off in [91, -91] {
+        let mut timeline = Timeline::new(TS);
+        (0..6).for_each(|n| _ = at(timeline.map(1, VIDEO, TS, picture(n).0)));
+        let (Stamps { dts, pts, .. }, _) = picture(6);
+        let packet = Stamps::new(TS.fold(dts + off), TS.fold(pts + off));
+        assert_eq!(at(timeline.map(2, VIDEO, TS, packet)).1, picture(5).1.1 + FRAME);
     }
 }
 

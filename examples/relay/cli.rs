@@ -7,7 +7,7 @@ use clap::builder::styling::Styles;
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
 
-use crate::policy::Policy;
+use crate::policy::{CutAt, Policy};
 use crate::relay::Settings;
 use crate::url::{self, Endpoint};
 
@@ -42,9 +42,10 @@ NO MEDIA LOST
   --lookback 500 keeps the last 500 ms of every UDP input. A backup then goes on where the dead
   input stopped: exactly, if both carry the same RTP numbers or the same datagrams, otherwise by
   PCR, otherwise by the time of arrival. It sends 4 times as fast until it is live again. Choose
-  more than --timeout-ms. With --cut keyframe a backup that is not exactly the same begins with
-  the latest keyframe before that place, so that nothing is missing and all can be decoded; it
-  waits for the next one only if none is kept.
+  more than --timeout-ms and the time that the backup is ahead (64 MB an input are the most). With
+  --cut keyframe a backup that is not exactly the same begins with the keyframe nearest to that
+  place: up to half a group of pictures is missing, or comes twice and makes the output that much
+  later. It waits for the next one only if none is kept.
 
 WHILE IT RUNS
   In the live view press an input's number, a (automatic), h (hold what is on the air), r
@@ -176,6 +177,11 @@ impl Args {
         {
             return Err(format!("--hold {}: the inputs are 1 to {}", of.input, inputs.len()));
         }
+        if self.policy.cut_max_wait_ms.is_some() && self.policy.cut != CutAt::Keyframe {
+            return Err(
+                "--cut-max-wait-ms says how long --cut keyframe waits: give both".to_owned()
+            );
+        }
         let settings = Settings {
             inputs,
             output,
@@ -255,6 +261,8 @@ mod tests {
         for wrong in ["--hold 2", "--hold 1:x", "--cut now", "--max-loss 101", "--min-fps 0"] {
             assert!(job(&format!("{base} {wrong}")).is_err(), "{wrong}");
         }
+        let alone = job(&format!("{base} --cut-max-wait-ms 900")).unwrap_err();
+        assert!(alone.contains("--cut keyframe"), "{alone}");
         assert!(job(&format!("{base} --demo")).is_err(), "the demo has ends of its own");
         assert!(matches!(job("relay --demo"), Ok(Job::Demo)));
     }

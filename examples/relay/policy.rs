@@ -138,8 +138,11 @@ pub(crate) fn parse_hold(text: &str) -> Result<HoldOf, String> {
     let mut hold = Hold::default();
     if let Some(part) = parts.next() {
         let seconds = amount(part).map_err(|why| format!("seconds '{part}': {why}"))?;
+        if seconds > 86_400.0 {
+            return Err("a hold lasts 86400 seconds (a day) at most".to_owned());
+        }
         // At least one millisecond: 0 is the engine's word for its default.
-        hold.ttl_ms = (seconds * 1e3).ceil().min(86_400e3) as i64;
+        hold.ttl_ms = (seconds * 1e3).ceil() as i64;
     }
     hold.when_dead = match parts.next() {
         None | Some("release") => WhenDead::Release,
@@ -220,8 +223,9 @@ mod tests {
         assert_eq!(parse_hold("2"), of(2, 0, WhenDead::Release));
         assert_eq!(parse_hold("2:0.0001"), of(2, 1, WhenDead::Release));
         assert_eq!(parse_hold("1:90:keep"), of(1, 90_000, WhenDead::Keep));
+        assert_eq!(parse_hold("1:86400"), of(1, 86_400_000, WhenDead::Release));
         assert_eq!(parse_hold("1:90:release"), of(1, 90_000, WhenDead::Release));
-        for wrong in ["", "x", "2:", "2:-1", "2:nan", "2:0", "2:5:stay", "2:5:keep:7"] {
+        for wrong in ["", "x", "2:", "2:-1", "2:nan", "2:0", "2:5:stay", "2:5:keep:7", "2:86401"] {
             assert!(parse_hold(wrong).is_err(), "{wrong}");
         }
     }

@@ -33,10 +33,19 @@ enum Hint {
     Nothing,
 }
 
-/// Whether coded video, seen from the beginning of an access unit, begins with a keyframe. The
-/// first slice decides; where none is in sight (long user data may stand before it), parameter
-/// sets do.
-pub(super) fn begins_with_keyframe(coding: Coding, bytes: &[u8]) -> bool {
+/// What the beginning of a picture looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// A keyframe: its first slice is in sight (and for MPEG-2, a sequence header before it).
+    Key,
+    /// Parameters without a slice in sight, or an I picture of MPEG-2 without a sequence header.
+    Likely,
+    Other,
+}
+
+/// What coded video begins with, seen from the beginning of an access unit. The first slice
+/// decides; where none is in sight (long user data may stand before it), parameter sets do.
+pub(super) fn look(coding: Coding, bytes: &[u8]) -> Look {
     let mut parameters = false;
     let mut rest = bytes;
     while let Some(at) = start_code(rest) {
@@ -45,22 +54,31 @@ pub(super) fn begins_with_keyframe(coding: Coding, bytes: &[u8]) -> bool {
             Coding::H264 => rest.first().map(|&b| h264(b & 0x1f)),
             Coding::H265 => rest.first().map(|&b| h265(b >> 1 & 0x3f)),
             Coding::Mpeg2 => mpeg2(rest),
-            Coding::Opaque => return false,
+            Coding::Opaque => return Look::Other,
         };
         match hint {
-            Some(Hint::Key) => return true,
-            Some(Hint::Other) => return false,
+            Some(Hint::Key) if coding == Coding::Mpeg2 && !parameters => return Look::Likely,
+            Some(Hint::Key) => return Look::Key,
+            Some(Hint::Other) => return Look::Other,
             Some(Hint::Parameters) => parameters = true,
             Some(Hint::Nothing) | None => {}
         }
     }
-    parameters
+    if parameters { Look::Likely } else { Look::Other }
 }
 
 /// Where the byte behind the first `00 00 01` is, if there is one.
 fn start_code(bytes: &[u8]) -> Option<usize> {
-    let at = bytes.windows(3).position(|three| three == [0, 0, 1])?;
-    (at + 3 < bytes.len()).then_some(at + 3)
+    // Where its last byte may be: behind one that is not 0, not before the third.
+    let mut at = 2;
+    while at + 1 < bytes.len() {
+        match bytes[at - 2..=at] {
+            [0, 0, 1] => return Some(at + 1),
+            [_, _, 0] => at += 1,
+            _ => at += 3,
+        }
+    }
+    None
 }
 
 fn h264(kind: u8) -> Hint {
@@ -158,22 +176,43 @@ mod tests {
 
     #[test]
     fn the_first_slice_decides_and_parameters_stand_in_for_it() {
-        let key = |units: &[&[u8]]| begins_with_keyframe(Coding::H264, &stream(units));
-        assert!(key(&[&[0x09, 0xf0], &[0x67, 1], &[0x68, 1], &[0x65, 0x88]]));
-        assert!(key(&[&[0x09, 0xf0], &[0x67, 1], &[0x06, 5, 5, 5]]), "the slice is out of sight");
-        assert!(!key(&[&[0x09, 0xf0], &[0x67, 1], &[0x41, 0x9a]]), "parameters before a P slice");
-        assert!(!key(&[&[0x09, 0xf0], &[0x06, 5, 5]]));
-        assert!(!begins_with_keyframe(Coding::H264, &[0, 0, 1]), "a start code and nothing behind");
-        let key = |units: &[&[u8]]| begins_with_keyframe(Coding::H265, &stream(units));
-        assert!(key(&[&[0x46, 1, 0x10], &[19 << 1, 1]]) && key(&[&[21 << 1, 1]]));
-        assert!(key(&[&[0x46, 1, 0x10], &[32 << 1, 1]]));
-        assert!(!key(&[&[32 << 1, 1], &[15 << 1, 1]]), "parameters before another picture");
-        assert!(!key(&[&[22 << 1, 1]]) && !key(&[&[1 << 1, 1]]) && !key(&[&[15 << 1, 1]]));
-        let key = |units: &[&[u8]]| begins_with_keyframe(Coding::Mpeg2, &stream(units));
-        assert!(key(&[&[0xb3, 0x16], &[0xb8, 0], &[0, 0, 0x0f]]), "an I picture");
-        assert!(!key(&[&[0xb3, 0x16], &[0, 0, 0x17]]), "a P picture");
-        assert!(key(&[&[0xb3, 0x16, 2]]) && !key(&[&[0, 0]]));
-        assert!(!begins_with_keyframe(Coding::Opaque, &stream(&[&[0x65, 0x88]])));
+        use Look::{Key, Likely, Other};
+        let is = |units: &[&[u8]]| look(Coding::H264, &stream(units));
+        assert_eq!(is(&[&[0x09, 0xf0], &[0x67, 1], &[0x68, 1], &[0x65, 0x88]]), Key);
+        assert_eq!(is(&[&[0x09, 0xf0], &[0x67, 1], &[0x06, 5, 5, 5]]), Likely, "no slice in sight");
+        assert_eq!(is(&[&[0x09, 0xf0], &[0x67, 1], &[0x41, 0x9a]]), Other, "before a P slice");
+        assert_eq!(is(&[&[0x09, 0xf0], &[0x06, 5, 5]]), Other);
+        assert_eq!(look(Coding::H264, &[0, 0, 1]), Other, "a start code and nothing behind");
+        let is = |units: &[&[u8]]| look(Coding::H265, &stream(units));
+        assert_eq!(is(&[&[0x46, 1, 0x10], &[19 << 1, 1]]), Key);
+        assert_eq!(is(&[&[21 << 1, 1]]), Key);
+        assert_eq!(is(&[&[0x46, 1, 0x10], &[32 << 1, 1]]), Likely);
+        assert_eq!(is(&[&[32 << 1, 1], &[15 << 1, 1]]), Other, "before another picture");
+        for other in [22, 1, 15] {
+            assert_eq!(is(&[&[other << 1, 1]]), Other);
+        }
+        let is = |units: &[&[u8]]| look(Coding::Mpeg2, &stream(units));
+        assert_eq!(is(&[&[0xb3, 0x16], &[0xb8, 0], &[0, 0, 0x0f]]), Key, "an I picture");
+        assert_eq!(is(&[&[0xb8, 0], &[0, 0, 0x0f]]), Likely, "without a sequence header");
+        assert_eq!(is(&[&[0xb3, 0x16], &[0, 0, 0x17]]), Other, "a P picture");
+        assert_eq!((is(&[&[0xb3, 0x16, 2]]), is(&[&[0, 0]])), (Likely, Other));
+        assert_eq!(look(Coding::Opaque, &stream(&[&[0x65, 0x88]])), Other);
+    }
+
+    #[test]
+    fn start_codes_are_found_wherever_they_are() {
+        let slow = |bytes: &[u8]| {
+            let at = bytes.windows(3).position(|three| three == [0, 0, 1])?;
+            (at + 3 < bytes.len()).then_some(at + 3)
+        };
+        // All strings of three values, up to eight long.
+        for length in 0..=8 {
+            for n in 0..3_usize.pow(length) {
+                let digit = |place| (n / 3_usize.pow(place) % 3) as u8;
+                let bytes: Vec<u8> = (0..length).map(digit).collect();
+                assert_eq!(start_code(&bytes), slow(&bytes), "{bytes:?}");
+            }
+        }
     }
 
     #[test]

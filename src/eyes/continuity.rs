@@ -1,7 +1,7 @@
 //! The continuity counters of one transport stream: what is missing, what came late, and how many
 //! datagrams that makes. Memory is bounded, whatever PIDs come.
 
-use super::codec::Coding;
+use super::codec::{Coding, Look};
 
 /// PIDs that are followed at a time; with more, the longest followed ones are forgotten.
 const SLOTS: usize = 250;
@@ -9,6 +9,9 @@ const SLOTS: usize = 250;
 const SETTLE: usize = 8;
 /// Datagrams after a jump within which the counter may go on where it was.
 const OVERTAKING: u8 = 3;
+/// Pictures that may be keyframes and have no random access indicator, until it is no longer
+/// believed that every keyframe would have it.
+const UNINDICATED: u8 = 3;
 /// One packet, in the unit of the averages.
 const ONE: i64 = 256;
 
@@ -31,8 +34,9 @@ pub(super) struct Pid {
     pub(super) class: Class,
     /// The programme map that gave the class, counted from 1; 0 = its own PES headers did.
     pub(super) map: u8,
-    /// It has set the random access indicator: its keyframes are known by that alone.
-    pub(super) indicates: bool,
+    /// It has set the random access indicator: so many more pictures that may be keyframes are
+    /// none without it.
+    pub(super) indicates: u8,
     /// The indicator came ahead of the PES that it speaks of.
     pub(super) announced: bool,
     started: bool,
@@ -52,6 +56,8 @@ pub(super) struct Pid {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     InOrder,
+    /// The packet before it once more.
+    Again,
     /// It goes on where it was before a jump: datagrams overtook each other, and so many packets
     /// are not missing after all.
     Back(u8),
@@ -63,6 +69,29 @@ impl Pid {
     /// Whether this is the counter that comes next.
     pub(super) fn is_next(&self, counter: u8) -> bool {
         self.started && counter == (self.last + 1) & 15
+    }
+
+    /// Whether the picture that begins now is a keyframe; `announces`: its packet says so.
+    ///
+    /// What is seen to be one is one, whatever an encoder (or the one before it on this PID, or a
+    /// flipped bit) once flagged. What only may be one needs the flag, as long as there are flags.
+    pub(super) fn is_key(&mut self, announces: bool, look: Look) -> bool {
+        if announces | std::mem::take(&mut self.announced) {
+            self.indicates = UNINDICATED;
+            return true;
+        }
+        match look {
+            Look::Key => {
+                self.indicates = 0;
+                true
+            }
+            Look::Likely if self.indicates > 0 => {
+                self.indicates -= 1;
+                false
+            }
+            Look::Likely => true,
+            Look::Other => false,
+        }
     }
 
     /// Takes the counter of the next packet, which is in the datagram of this number.
@@ -84,7 +113,7 @@ impl Pid {
         let ahead = counter.wrapping_sub(self.last) & 15;
         if ahead == 0 {
             let again = std::mem::replace(&mut self.repeated, true);
-            return if again { Step::Jump(0) } else { Step::InOrder };
+            return if again { Step::Jump(0) } else { Step::Again };
         }
         self.repeated = false;
         let left = std::mem::replace(&mut self.last, counter);
@@ -150,7 +179,7 @@ impl Pids {
     /// Every PID of which this programme map spoke is unknown again.
     pub(super) fn forget_map(&mut self, map: u8) {
         for pid in self.slots.iter_mut().filter(|pid| pid.map == map) {
-            (pid.class, pid.map) = (Class::Unknown, 0);
+            (pid.class, pid.map, pid.indicates) = (Class::Unknown, 0, 0);
         }
     }
 }
@@ -236,9 +265,9 @@ mod tests {
 
     #[test]
     fn counters_tell_jumps_repeats_and_late_ones_apart() {
-        use Step::{Back, InOrder, Jump};
+        use Step::{Again, Back, InOrder, Jump};
         assert_eq!(steps(&[14, 15, 0, 1]), [InOrder; 4]);
-        assert_eq!(steps(&[3, 3, 4, 4]), [InOrder; 4], "one repeat of each is allowed");
+        assert_eq!(steps(&[3, 3, 4, 4]), [InOrder, Again, InOrder, Again], "one of each");
         assert_eq!(steps(&[3, 3, 3, 3, 4])[2..], [Jump(0), Jump(0), InOrder]);
         assert_eq!(steps(&[3, 6]), [InOrder, Jump(2)]);
         assert_eq!(steps(&[3, 6, 4, 5, 7])[1..], [Jump(2), Back(2), InOrder, Back(0)]);

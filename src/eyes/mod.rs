@@ -15,6 +15,9 @@
 //! }
 //! ```
 //!
+//! Of a transport stream with several programmes it tells the sum: a keyframe, a frame, a track is
+//! that of any of them.
+//!
 //! Looking takes no lock, no allocation and no system call, and no bytes whatever make it panic.
 //! Packets, adaptation fields, tables and RTP headers are read with `mpeg2ts-reader` and `rtp-rs`.
 //! That crate's demultiplexer is not used: it allocates, and keeps continuity to itself. Nor is
@@ -38,6 +41,7 @@ use rtp_rs::RtpReader;
 
 pub use self::codec::VideoCodec;
 
+use self::codec::Look;
 use self::continuity::{Class, Missing, Pids, Step};
 use self::pes::Pes;
 use self::rtp::{Place, Sequence};
@@ -59,7 +63,9 @@ const CLOCK_GONE: u32 = 1000;
 pub struct Sight {
     /// For [`Recorder::record`](crate::Recorder::record). Its `bytes` are those of `media`, its
     /// `lost` counts datagrams: by RTP sequence numbers where there are any, otherwise estimated
-    /// from the continuity counters.
+    /// from the continuity counters. These count modulo 16, so of a burst that takes 16 packets of
+    /// a PID or more (three full datagrams in a row) they show the remainder only, seldom nothing:
+    /// bursts are noticed, but counted too low.
     pub packet: Packet,
     /// Whether it is media at all: whole transport stream packets, plain or in RTP, or (see
     /// [`Eyes::rtp_video`]) an RTP packet with a payload. Of anything else nothing is known, and
@@ -281,7 +287,7 @@ impl Eyes {
             pid.step(counter, has_payload, leap, self.missing.datagram())
         };
         match step {
-            Step::InOrder => {}
+            Step::InOrder | Step::Again => {}
             Step::Back(packets) => self.missing.found(packets),
             Step::Jump(packets) => {
                 sight.continuity_errors += 1;
@@ -301,11 +307,18 @@ impl Eyes {
             pid.announced |= announces;
             return Tracks::NONE;
         };
-        sum.counted += 1;
+        // Nothing begins in it a second time, and no counter counts it.
+        let is_again = step == Step::Again;
+        sum.counted += u32::from(!is_again);
         let starts = packet.payload_unit_start_indicator();
         if number == tables::PAT || pid.class == Class::Map {
-            self.tables.take(number, starts, payload, &mut self.pids);
+            if !is_again {
+                self.tables.take(number, starts, payload, &mut self.pids);
+            }
             return Tracks::OTHER;
+        }
+        if is_again {
+            return tracks(pid.class);
         }
         if !starts {
             pid.announced |= announces;
@@ -328,14 +341,10 @@ impl Eyes {
         }
         if let Class::Video(coding) = pid.class {
             sight.packet.frames = sight.packet.frames.saturating_add(1);
-            pid.indicates |= announces || pid.announced;
-            let key = match &pes {
-                _ if pid.indicates => announces || pid.announced,
-                Some(pes) => codec::begins_with_keyframe(coding, pes.body),
-                None => false,
-            };
-            sight.packet.keyframe |= key;
-            pid.announced = false;
+            let is_open = !announces && !pid.announced;
+            let look = pes.as_ref().filter(|_| is_open);
+            let look = look.map_or(Look::Other, |pes| codec::look(coding, pes.body));
+            sight.packet.keyframe |= pid.is_key(announces, look);
         }
         tracks(pid.class)
     }

@@ -146,11 +146,68 @@ fn keyframes_by_the_indicator_or_by_the_picture() {
     let two = [mux.pes(0x100, 0xe0, 0, P_SLICE), mux.pes(0x100, 0xe0, 0, IDR)].concat();
     assert_eq!(saw(&two), (2, true));
     assert_eq!(saw(&mux.pes(0x100, 0xe0, RANDOM_ACCESS, P_SLICE)), (1, true), "as it says");
-    assert_eq!(saw(&mux.pes(0x100, 0xe0, 0, IDR)), (1, false), "from now on the indicator counts");
+    assert_eq!(saw(&mux.pes(0x100, 0xe0, 0, SPS)), (1, false), "it would have said so");
+    assert_eq!(saw(&mux.pes(0x100, 0xe0, 0, IDR)), (1, true), "whatever the indicator says");
     // Ahead of its PES: the flag belongs to where that begins.
     assert_eq!(saw(&mux.packet(0x100, false, RANDOM_ACCESS, &[7; 90])), (0, false));
     assert_eq!(saw(&mux.pes(0x100, 0xe0, 0, P_SLICE)), (1, true));
     assert_eq!(saw(&mux.pes(0x100, 0xe0, 0, P_SLICE)), (1, false));
+}
+
+#[test]
+fn an_indicator_that_was_set_once_does_not_end_the_keyframes() {
+    const RANDOM_ACCESS: u8 = 0x40;
+    let (mut mux, mut eyes) = (Mux::default(), Eyes::new());
+    eyes.look(&mux.tables());
+    let mut saw = |flags: u8, picture: &[u8]| {
+        eyes.look(&mux.pes(0x100, 0xe0, flags, picture)).packet.keyframe
+    };
+    // On the first keyframe only.
+    assert!(saw(RANDOM_ACCESS, IDR) && !saw(0, P_SLICE));
+    assert!((0..20).all(|_| saw(0, IDR) && !saw(0, P_SLICE)));
+    // That encoder does not flag, so its parameters speak for a slice that is out of sight.
+    assert!(saw(0, SPS));
+    // One flag that is none, in a feed whose slices are all out of sight: believed for a while.
+    assert!(saw(RANDOM_ACCESS, P_SLICE));
+    let told: Vec<bool> = (0..6).map(|_| saw(0, SPS)).collect();
+    assert_eq!(told, [false, false, false, true, true, true]);
+    // An encoder that flags may send parameters before any picture, for as long as it likes.
+    for _ in 0..10 {
+        assert!(saw(RANDOM_ACCESS, IDR));
+        assert!((0..3).all(|_| !saw(0, SPS)));
+    }
+}
+
+#[test]
+fn a_packet_that_is_sent_twice_is_one() {
+    let (mut mux, mut eyes) = (Mux::default(), Eyes::new());
+    eyes.look(&mux.section(0, 0, 0, &[0, 1, 0xf0, 0x00]));
+    // A map in two packets, each of them twice.
+    let map = [&[0][..], &section(2, 0, MAP)].concat();
+    for (n, piece) in map.chunks(20).enumerate() {
+        let packet = mux.packet(MAP_PID, n == 0, 0, piece);
+        eyes.look(&packet.repeat(2));
+    }
+    assert_eq!(eyes.look(&mux.more(0x102)).packet.tracks, Tracks::AUDIO);
+    let mut lost = 0;
+    for turn in 0..100 {
+        let key = turn % 10 == 0;
+        let first = mux.pes(0x100, 0xe0, 0, if key { IDR } else { P_SLICE });
+        // Once in the same datagram, once in the next one.
+        let rest = mux.more(0x100);
+        let two = if turn % 2 == 0 {
+            [[&first[..], &first].concat(), rest]
+        } else {
+            [first.clone(), [&first[..], &rest].concat()]
+        };
+        let sights = two.map(|datagram| eyes.look(&datagram));
+        assert_eq!(sights.each_ref().map(|sight| sight.packet.frames), [1, 0], "{turn}");
+        assert_eq!(sights.each_ref().map(|sight| sight.packet.keyframe), [key, false], "{turn}");
+        assert!(sights.iter().all(|sight| sight.packet.tracks == Tracks::VIDEO));
+        assert!(sights.iter().all(|sight| sight.continuity_errors == 0));
+        lost += sights.iter().map(|sight| sight.packet.lost).sum::<u16>();
+    }
+    assert_eq!(lost, 0);
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Feed {
         let datagrams = bytes.chunks(PER_DATAGRAM * PACKET).enumerate();
         let keyframes = datagrams.filter(|(_, all)| all.chunks(PACKET).any(is_keyframe));
         let keyframes: Vec<_> = keyframes.map(|(n, _)| n).collect();
-        assert_eq!(keyframes.len(), 7, "one keyframe a second");
+        assert!((7..=8).contains(&keyframes.len()), "one keyframe a second, or one more");
         Self { number, bytes, keyframes }
     }
 

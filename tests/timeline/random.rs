@@ -1,6 +1,6 @@
 //! Random runs: inputs with clocks of their own, jitter, reordered frames, cuts and stragglers.
 
-use changeover::timeline::{Mapped, Stamps, Timebase, Timeline};
+use changeover::timeline::{Mapped, NO_TIMESTAMP, Stamps, Timebase, Timeline};
 
 /// A small deterministic generator (splitmix64).
 struct Dice(u64);
@@ -83,9 +83,12 @@ fn run(seed: u64) -> (u32, u32) {
     let mut wrapped = 0;
     let (mut mapped_count, mut refused) = (0, 0);
     let (mut first_of_turn, mut shown) = (true, None);
+    // The input of this turn was that of the one before: it may go on where it is.
+    let mut again = false;
     for n in 0..400 {
         if dice.below(40) == 0 {
-            on_air = dice.below(inputs.len() as i64) as usize;
+            let next = dice.below(inputs.len() as i64) as usize;
+            again = std::mem::replace(&mut on_air, next) == next;
             cut += 1 + dice.below(3) as u32;
             added = None;
             first_of_turn = true;
@@ -109,7 +112,10 @@ fn run(seed: u64) -> (u32, u32) {
                 other => panic!("{tag}: {other:?}"),
             };
             mapped_count += 1;
-            if first_of_turn && let Some(shown) = shown {
+            if first_of_turn
+                && !again
+                && let Some(shown) = shown
+            {
                 assert!(at.pts > shown, "{tag}: shown at {}, behind {shown}", at.pts);
             }
             if track == 0 {
@@ -152,4 +158,41 @@ fn random_runs_keep_the_contract() {
     }
     println!("{mapped} packets mapped, {refused} refused at cuts");
     assert!(mapped > 100_000 && refused > 1000, "the runs are worth nothing: {mapped}, {refused}");
+}
+
+/// DTS missing here and there, or throughout: what is sent rises, is never decoded behind its PTS,
+/// and next to nothing is refused.
+#[test]
+fn random_runs_without_some_dts_rise() {
+    let (mut sent, mut refused) = (0, 0);
+    for seed in 0..200 {
+        let mut dice = Dice(seed);
+        let mut inputs: Vec<_> = (0..3).map(|_| Input::any(&mut dice)).collect();
+        let missing = [5, 50, 100][seed as usize % 3];
+        let mut timeline = Timeline::new(Timebase::MPEG_TS);
+        let (mut cut, mut on_air, mut last) = (1, 0, None::<i64>);
+        for n in 0..400 {
+            if dice.below(40) == 0 {
+                on_air = dice.below(3) as usize;
+                cut += 1;
+            }
+            let (_, dts, pts) = inputs[on_air].packets(n, &mut dice)[0];
+            let timebase = inputs[on_air].timebase;
+            let is_dated = dice.below(100) >= missing;
+            let dts = if is_dated { timebase.fold(dts) } else { NO_TIMESTAMP };
+            match timeline.map(cut, 0, timebase, Stamps::new(dts, timebase.fold(pts))) {
+                Mapped::At(at) => {
+                    let tag = format!("seed {seed}, packet {n}: {at:?} behind {last:?}");
+                    assert!(last.is_none_or(|last| at.dts > last), "{tag}");
+                    assert!(is_dated || (0..=90_000).contains(&(at.pts - at.dts)), "{tag}");
+                    last = Some(at.dts);
+                    sent += 1;
+                }
+                Mapped::Overlap => refused += 1,
+                other => panic!("seed {seed}, packet {n}: {other:?}"),
+            }
+        }
+    }
+    println!("{sent} sent, {refused} refused");
+    assert!(refused * 50 < sent, "{refused} of {sent}");
 }

@@ -37,6 +37,8 @@ use crate::ts::{self, NULL_PID, PACKET};
 /// How long other streams wait for the first picture of a turn: PES packets, ticks of 90 kHz.
 const MOST_WAITING: usize = 200;
 const LONGEST_WAIT: i64 = 90_000;
+/// Packets held back at a time, of all streams (64 MB). With more of them nothing waits any more.
+const MOST_HELD: usize = 340_000;
 /// The type of AAC streams in the tables.
 const ADTS: u8 = 0x0f;
 /// The type of H.265.
@@ -72,6 +74,8 @@ pub(crate) struct Splicer {
     tracks: BTreeMap<u16, Track>,
     /// PES packets that wait for the turn's first picture.
     waiting: Vec<(u16, Kind, Hold)>,
+    /// Packets held back, in all.
+    held: usize,
     /// The picture that begins the turn, until it came.
     lead: Option<u16>,
     /// Packets that were added, to be made up for by padding that is left out.
@@ -95,6 +99,7 @@ impl Splicer {
             is_named_alike: None,
             tracks: BTreeMap::new(),
             waiting: Vec::new(),
+            held: 0,
             lead: None,
             surplus: 0,
             started: false,
@@ -132,6 +137,7 @@ impl Splicer {
         }
         (self.cut, self.on_air, self.begun) = (cut, Some(input), false);
         self.waiting.clear();
+        self.held = 0;
         for track in self.tracks.values_mut() {
             track.begin_turn();
         }
@@ -258,6 +264,7 @@ impl Splicer {
         if packet::is_scrambled(&packet) {
             return self.send(to, step, packet, out);
         }
+        let is_full = self.held >= MOST_HELD;
         let track = self.track(to);
         if let Some(at) = start {
             // Sections and such: whole or not, they cannot wait.
@@ -266,8 +273,11 @@ impl Splicer {
         }
         if let Some(hold) = track.hold.as_mut().filter(|_| payload.is_some()) {
             hold.push(step, &packet);
-            let is_too_long = hold.is_too_long();
-            if hold.is_whole() || is_too_long {
+            let is_too_long = hold.is_too_long() || is_full;
+            let is_done = hold.is_whole() || is_too_long;
+            self.held += 1;
+            if is_done {
+                let track = self.track(to);
                 let hold = track.hold.take().unwrap_or_default();
                 track.open = is_too_long;
                 self.release(pid, to, kind, hold, out);
@@ -285,7 +295,8 @@ impl Splicer {
             let now = hold.stamps().pts;
             self.waiting.push((pid, kind, hold));
             let span = if [since, now].contains(&NO_TIMESTAMP) { 0 } else { now - since };
-            if self.waiting.len() < MOST_WAITING && Timebase::MPEG_TS.fold(span) < LONGEST_WAIT {
+            let is_full = self.waiting.len() >= MOST_WAITING || self.held >= MOST_HELD;
+            if !is_full && Timebase::MPEG_TS.fold(span) < LONGEST_WAIT {
                 return;
             }
         } else {
@@ -293,13 +304,16 @@ impl Splicer {
         }
         if self.lead.take().is_some() {
             for (pid, kind, hold) in std::mem::take(&mut self.waiting) {
-                let Some(&Route::Stream(to, _)) = self.routes.get(&pid) else { continue };
-                self.send_pes(to, kind, hold, out);
+                match self.routes.get(&pid) {
+                    Some(&Route::Stream(to, _)) => self.send_pes(to, kind, hold, out),
+                    _ => self.held = self.held.saturating_sub(hold.packets.len()),
+                }
             }
         }
     }
 
     fn send_pes(&mut self, to: u16, kind: Kind, mut hold: Hold, out: &mut Vec<u8>) {
+        self.held = self.held.saturating_sub(hold.packets.len());
         let stamps = hold.stamps();
         let is_video = tables::is_video(kind);
         if is_video && self.track(to).is_leading(stamps.pts) {

@@ -360,6 +360,34 @@ fn another_input_under_the_same_number_begins_a_turn_and_what_waited_is_gone() {
 }
 
 #[test]
+fn what_is_held_back_is_bounded_over_all_streams() {
+    // Pictures that never end, on many PIDs at once.
+    let mut feed = Feed::new(1, 0x100, &[VIDEO; 30]);
+    let mut splicer = Splicer::new();
+    let _ = rewrite(&mut splicer, 1, 1, &feed.tables());
+    let pids: Vec<u16> = feed.streams.iter().map(|stream| stream.0).collect();
+    let starts: Vec<_> = pids.iter().map(|&pid| feed.start(pid, 0, 0)).collect();
+    let mut sent = rewrite(&mut splicer, 1, 1, &starts).len();
+    let mut came = starts.len();
+    let held = |splicer: &Splicer| -> usize {
+        let holds = splicer.tracks.values().filter_map(|track| track.hold.as_ref());
+        holds.map(|hold| hold.packets.len()).sum()
+    };
+    while came < MOST_HELD + 1000 {
+        let more: Vec<_> = pids.iter().map(|&pid| feed.more(pid)).collect();
+        sent += rewrite(&mut splicer, 1, 1, &more).len();
+        came += more.len();
+        assert!(splicer.held <= MOST_HELD);
+    }
+    assert_eq!(splicer.held, held(&splicer));
+    assert_eq!(sent + splicer.held, came, "nothing is lost by it");
+    assert!(sent > 10_000, "it goes on");
+    // The next turn begins with nothing.
+    let _ = rewrite(&mut splicer, 2, 1, &[]);
+    assert_eq!((splicer.held, held(&splicer)), (0, 0));
+}
+
+#[test]
 fn damaged_packets_do_no_harm() {
     let mut state = 1_u64;
     let mut dice = move || {
