@@ -418,6 +418,24 @@ mod tests {
     }
 
     #[test]
+    fn rules_are_read_from_json_and_slips_are_refused() {
+        let text = r#"{"bitrate":{"min_percent":70,"hold_ms":5000},"track_silence":{"video_ms":2000},
+            "silence":{"learned":{"ceiling_ms":400}}}"#;
+        let health: HealthConfig = serde_json::from_str(text).unwrap();
+        let bitrate = BitrateRule { min_percent: 70.0, hold_ms: 5_000, ..Default::default() };
+        let learned = Silence::Learned { floor_ms: 0, ceiling_ms: 400, confidence: 0.0 };
+        assert_eq!((health.bitrate, health.silence), (bitrate, learned));
+        assert_eq!((health.track_silence.video_ms, health.loss), (2_000, LossRule::default()));
+        let again = serde_json::to_string(&health).unwrap();
+        assert_eq!(serde_json::from_str::<HealthConfig>(&again).unwrap(), health);
+        assert!(serde_json::from_str::<HealthConfig>(r#"{"bitrate":{"min_kbit":9}}"#).is_err());
+        let fixed: HealthConfig = serde_json::from_str(r#"{"silence":"fixed"}"#).unwrap();
+        assert_eq!(fixed.silence, Silence::Fixed);
+        let hold: Hold = serde_json::from_str(r#"{"ttl_ms":9,"when_dead":"keep"}"#).unwrap();
+        assert_eq!(hold, Hold { ttl_ms: 9, when_dead: WhenDead::Keep });
+    }
+
+    #[test]
     fn policies_are_inherited() {
         let keyframe = Cut::Keyframe { max_wait_ms: 0 };
         assert_eq!(Cut::Inherited.max_wait_ns(keyframe), Some(3_000_000_000));
