@@ -2,7 +2,7 @@
 //! overtakes, recorders that open and streams that go before it has looked.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use changeover::{
@@ -16,12 +16,13 @@ const FRAME: Packet = Packet::new(2500).tracks(Tracks::VIDEO).frames(1);
 /// So many frames from keyframe to keyframe.
 const GOP: u64 = 500;
 const SPAN: Duration = Duration::from_millis(2_500);
+const LONGEST: Duration = Duration::from_secs(40);
 
 /// One forwarded cut number: of whom, and whether its first packet was a keyframe.
 type Firsts = HashMap<u32, (i32, bool)>;
 
 /// Delivers frames as fast as it can; answers what each new cut number of its own began with.
-fn produce(mut recorder: Recorder, input: i32, over: &AtomicBool) -> Firsts {
+fn produce(mut recorder: Recorder, input: i32, over: &AtomicBool, cuts: &AtomicUsize) -> Firsts {
     let (mut firsts, mut latest) = (Firsts::new(), None);
     for frame in 1.. {
         if over.load(Relaxed) {
@@ -32,6 +33,7 @@ fn produce(mut recorder: Recorder, input: i32, over: &AtomicBool) -> Firsts {
             && latest.replace(cut) != Some(cut)
         {
             firsts.insert(cut, (input, keyframe));
+            cuts.fetch_add(1, Relaxed);
         }
         if frame % 16 == 0 {
             std::thread::yield_now();
@@ -58,17 +60,19 @@ fn every_cut_falls_on_a_keyframe_though_orders_overtake_it() {
         .input(InputConfig::hot(0, "udp://0"))
         .input(InputConfig::hot(1, "udp://1"));
     engine.register(stream).expect("registers");
-    let over = AtomicBool::new(false);
+    let (over, cuts) = (AtomicBool::new(false), AtomicUsize::new(0));
     let [zero, one] = std::thread::scope(|scope| {
         let producers = [0, 1].map(|input| {
             let recorder = engine.recorder(STREAM, input, None).expect("opens");
-            let over = &over;
-            scope.spawn(move || produce(recorder, input, over))
+            let (over, cuts) = (&over, &cuts);
+            scope.spawn(move || produce(recorder, input, over, cuts))
         });
         let begun = Instant::now();
         // Pauses that look random and are the same in each run.
         let (mut seed, mut to) = (12_345u64, 0);
-        while begun.elapsed() < SPAN {
+        // A busy machine gets more time for as many cuts.
+        let enough = || begun.elapsed() >= SPAN && cuts.load(Relaxed) > 100;
+        while !enough() && begun.elapsed() < LONGEST {
             seed ^= seed << 13;
             seed ^= seed >> 7;
             seed ^= seed << 17;
