@@ -6,6 +6,11 @@ use std::hint::black_box;
 use changeover::eyes::{Eyes, VideoCodec};
 use criterion::Criterion;
 
+#[path = "../tests/eyes/repeated.rs"]
+mod repeated;
+
+use repeated::repeated;
+
 const CLIP: &[u8] = include_bytes!("../examples/relay/clip/testsrc.ts");
 const PACKET: usize = 188;
 /// Seven packets.
@@ -15,24 +20,6 @@ const PASSES: usize = 16;
 /// What is in one of them.
 const FRAMES: u64 = 125;
 const KEYFRAMES: usize = 5;
-
-/// The clip so many times, with continuity counters that go on, also from its end to its beginning.
-fn media() -> Vec<u8> {
-    let mut counters = vec![None::<u8>; 8192];
-    let mut all = CLIP.repeat(PASSES);
-    for packet in all.chunks_exact_mut(PACKET) {
-        let pid = usize::from(u16::from_be_bytes([packet[1] & 0x1f, packet[2]]));
-        let has_payload = u8::from(packet[3] & 0x10 != 0);
-        let next = counters[pid].map_or(packet[3] & 15, |last| (last + has_payload) & 15);
-        counters[pid] = Some(next);
-        packet[3] = packet[3] & 0xf0 | next;
-        // It announces a leap at its beginning; here is none.
-        if packet[3] & 0x20 != 0 && packet[4] > 0 {
-            packet[5] &= !0x80;
-        }
-    }
-    all
-}
 
 fn rtp(n: usize, timestamp: u32, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x80, 33];
@@ -70,7 +57,7 @@ fn look(eyes: &mut Eyes, all: &[Vec<u8>]) -> (u64, usize, u64) {
 }
 
 fn main() {
-    let media = media();
+    let media = repeated(CLIP, PASSES);
     let plain: Vec<Vec<u8>> = media.chunks(DATAGRAM).map(<[u8]>::to_vec).collect();
     let in_rtp = |(n, datagram): (usize, &Vec<u8>)| rtp(n, n as u32 * 90, datagram);
     let in_rtp: Vec<Vec<u8>> = plain.iter().enumerate().map(in_rtp).collect();

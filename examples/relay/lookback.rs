@@ -13,7 +13,7 @@ use changeover::eyes::Sight;
 
 use crate::align::{By, Mark, Place, STOPPED, Stamp, Wish, align};
 use crate::trail::Trail;
-use crate::ts::{self, NULL_PID, PACKET};
+use crate::ts::{self, NULL_PID, PACKET, PCR_MODULUS};
 
 /// How much faster than it came what is kept goes out.
 const SPEED: u32 = 4;
@@ -27,8 +27,6 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Most that one input keeps, in bytes of media. Over 6 s at 80 Mbit/s.
 const LARGEST: usize = 64 << 20;
-/// The PCR counts a 27 MHz clock modulo this.
-const CLOCK_MODULUS: u64 = (1 << 33) * 300;
 
 #[derive(Debug)]
 struct Kept {
@@ -105,7 +103,7 @@ impl Lookback {
         }
         let clock = self.clock.map(|(pcr, since)| {
             let ticks = at.saturating_duration_since(since).as_nanos() as u64 * 27 / 1000;
-            (pcr + ticks) % CLOCK_MODULUS
+            (pcr + ticks) % PCR_MODULUS
         });
         let rtp = sight.rtp_seq.zip(sight.rtp_timestamp);
         let keyframe = sight.packet.is_cut_point();

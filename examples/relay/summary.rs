@@ -96,12 +96,7 @@ fn switches(t: &mut String, last: &Snapshot) {
         let _ = writeln!(t, "  ... the latest {shown}:");
     }
     for (switch, cut) in history.iter().zip(cuts).take(shown).rev() {
-        let mut line = format!(
-            "  {}  {}  {:<13}",
-            text::clock(switch.at),
-            text::switch(switch),
-            switch.reason.as_str()
-        );
+        let mut line = format!("  {}", text::switch_line(switch));
         if let Some(cut) = cut {
             let _ = write!(line, "  output gap {:<7}", text::span(cut.gap));
         }

@@ -107,6 +107,11 @@ pub(crate) fn switch(switch: &SwitchEvent) -> String {
     }
 }
 
+/// When, between which inputs, and why: what a list of switches begins each line with.
+pub(crate) fn switch_line(event: &SwitchEvent) -> String {
+    format!("{}  {}  {:<13}", clock(event.at), switch(event), event.reason.as_str())
+}
+
 /// Wall clock, UTC.
 pub(crate) fn clock(at: SystemTime) -> String {
     jiff::Timestamp::try_from(at)

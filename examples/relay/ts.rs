@@ -13,7 +13,7 @@ pub(crate) const NULL_PID: u16 = 0x1fff;
 pub(crate) const PER_DATAGRAM: usize = 7;
 
 /// The PCR counts a 27 MHz clock modulo this.
-const PCR_MODULUS: u64 = (1 << 33) * 300;
+pub(crate) const PCR_MODULUS: u64 = (1 << 33) * 300;
 
 /// The transport stream packets of a datagram, without an RTP header; `None` if it is neither
 /// plain TS nor TS in RTP. The two cannot be mixed up: RTP begins with 0b10, TS with 0b01.

@@ -129,12 +129,7 @@ fn picture(now: &Snapshot, kbps: &[u64], messages: &VecDeque<String>, height: us
         lines.push(vec![(Look::Dim, " LAST SWITCHES (UTC)".to_owned())]);
     }
     for (switch, cut) in shown.iter().zip(text::cuts_of(shown, &now.output.cuts)) {
-        let mut line = format!(
-            " {}  {}  {:<13}",
-            text::clock(switch.at),
-            text::switch(switch),
-            switch.reason.as_str()
-        );
+        let mut line = format!(" {}", text::switch_line(switch));
         if let Some(cut) = cut {
             line += &format!("  gap {:<7}", text::span(cut.gap));
         }

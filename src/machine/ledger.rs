@@ -290,8 +290,9 @@ impl Machine {
         let Some(run) = self.inputs[i].run.as_ref() else { return };
         let gated = entry.gate.is_some();
         let (epoch, packets) = entry.before;
-        let counted = run.counts.packets > if epoch == Some(run.epoch) { packets } else { 0 };
-        if if gated { run.cut } else { counted } {
+        let before = if epoch == Some(run.epoch) { packets } else { 0 };
+        let has_come = if gated { run.cut } else { run.counts.packets > before };
+        if has_come {
             self.close_entry(cx, i, gated);
         }
     }

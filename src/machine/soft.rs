@@ -4,13 +4,14 @@
 use super::cadence::{Cadence, Learned};
 use super::meter::{Meter, Rates, STEPS};
 use super::{Cx, Impairment, Input, Machine, Sample};
+use crate::config::Policy;
 use crate::events::EventKind;
 use crate::rules::{
     Condition, DEFAULT_LEARNED_CONFIDENCE, DEFAULT_LEARNED_FLOOR_MS, DEFAULT_RULE_CLEAR_MS,
     DEFAULT_RULE_HOLD_MS, HealthConfig, MAX_CONDITIONS, Silence, or,
 };
 use crate::spans::ms_to_ns;
-use crate::types::{Nanos, Priority, SwitchReason};
+use crate::types::{Epoch, Nanos, Priority, SwitchReason};
 
 /// What is measured, in the order of [`Soft::rules`].
 pub(super) const RULES: [SwitchReason; 4] =
@@ -144,35 +145,25 @@ impl Input {
 impl Machine {
     /// The rules that hold for an input.
     pub(super) fn rules_of(&self, cx: &Cx<'_>, input: &Input) -> Option<HealthConfig> {
-        let levels = [&input.config.health, &self.health, &cx.policy.health];
+        self.rules_under(cx.policy, input)
+    }
+
+    fn rules_under(&self, policy: &Policy, input: &Input) -> Option<HealthConfig> {
+        let levels = [&input.config.health, &self.health, &policy.health];
         HealthConfig::inherit(levels.map(|level| level.as_deref()))
     }
 
     /// Whether the stream is sampled: one input's rule is judged against all of them.
     fn is_sampled(&self, cx: &Cx<'_>) -> bool {
-        if self.has_no_rules(cx) {
-            return false;
-        }
         let needs = |input| self.rules_of(cx, input).is_some_and(|rules| rules.needs_samples());
         self.inputs.iter().any(needs)
     }
 
-    fn has_no_rules(&self, cx: &Cx<'_>) -> bool {
-        cx.policy.health.is_none()
-            && self.health.is_none()
-            && self.inputs.iter().all(|input| input.config.health.is_none())
-    }
-
     /// Whether the packet plane is to note this epoch's gaps.
-    pub(crate) fn learns(
-        &self,
-        epoch: crate::types::Epoch,
-        policy: &crate::config::Policy,
-    ) -> bool {
-        let Some(i) = self.index_of_epoch(epoch) else { return false };
-        let input = &self.inputs[i];
-        let levels = [&input.config.health, &self.health, &policy.health];
-        HealthConfig::inherit(levels.map(|level| level.as_deref())).is_some_and(|h| h.learns())
+    pub(crate) fn learns(&self, epoch: Epoch, policy: &Policy) -> bool {
+        let input = self.index_of_epoch(epoch).map(|i| &self.inputs[i]);
+        let rules = input.and_then(|input| self.rules_under(policy, input));
+        rules.is_some_and(|rules| rules.learns())
     }
 
     /// What the gaps between an input's packets say.

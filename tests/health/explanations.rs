@@ -3,7 +3,7 @@
 
 use changeover::{
     BitrateRule, Cut, EngineConfig, Error, EventKind, HealthConfig, Hold, InputStatus, Packet,
-    Silence, SwitchReason, Tracks, WhenDead,
+    SwitchReason, Tracks, WhenDead,
 };
 
 use crate::lab::{Lab, STREAM, config, each, kbps, ms, s};
@@ -139,14 +139,7 @@ fn an_order_that_observe_only_refuses_is_told() {
 /// by then) was swallowed: the history said "timeout".
 #[test]
 fn an_error_is_recorded_though_the_input_was_suspected_first() {
-    let silence = Silence::Learned { floor_ms: 0, ceiling_ms: 0, confidence: 0.0 };
-    let health = HealthConfig { silence, ..Default::default() };
-    let config = EngineConfig { packet_timeout_ms: 5_000, health: Some(health.into()), ..config() };
-    let mut lab = Lab::new(2, config);
-    for input in 0..2 {
-        lab.feed(input, [each(ms(1), FRAME)]);
-    }
-    lab.run_to(s(60));
+    let mut lab = crate::guesses::learned();
     lab.fail(1);
     lab.silence(1);
     lab.run(ms(5));

@@ -146,7 +146,7 @@ fn a_backup_that_a_hold_ended_in_is_not_damped() {
 }
 
 /// Two inputs of 1,000 frames/s whose silence is learned; T = 5 s.
-fn learned() -> Lab {
+pub(crate) fn learned() -> Lab {
     let silence = Silence::Learned { floor_ms: 0, ceiling_ms: 0, confidence: 0.0 };
     let health = HealthConfig { silence, ..Default::default() };
     let config = EngineConfig { packet_timeout_ms: 5_000, health: Some(health.into()), ..config() };
