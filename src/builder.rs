@@ -11,7 +11,9 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::life::Life;
 use crate::notify::{Callback, Notifier};
+use crate::slab::Memory;
 use crate::sync::Arc;
+use crate::types::Nanos;
 use crate::workers::NoDriver;
 
 /// Longest wait for host code at a shutdown.
@@ -20,6 +22,18 @@ const DEFAULT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_DRIVER_WORKERS: usize = 256;
 /// Driver calls past their deadline whose workers are replaced.
 const DEFAULT_MAX_STUCK_CALLS: usize = 256;
+
+/// How long a closed cell that foreign callers may still write to is not used again: a call that
+/// races its recorder's close is over by then.
+const FOREIGN_REST_NS: Nanos = 1_000_000_000;
+
+/// The engine's memory, and how long closed cells rest in it.
+fn lent_or_own(lent: Option<Memory>) -> (Memory, Nanos) {
+    match lent {
+        Some(memory) => (memory, FOREIGN_REST_NS),
+        None => (Memory::new(), 0),
+    }
+}
 
 /// How an [`Engine`] is to be.
 pub struct EngineBuilder {
@@ -31,6 +45,7 @@ pub struct EngineBuilder {
     on_exhausted: Option<Callback>,
     on_restored: Option<Callback>,
     metrics_prefix: String,
+    memory: Option<Memory>,
 }
 
 impl fmt::Debug for EngineBuilder {
@@ -52,6 +67,7 @@ impl Engine {
             on_exhausted: None,
             on_restored: None,
             metrics_prefix: "changeover".to_owned(),
+            memory: None,
         }
     }
 }
@@ -118,6 +134,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Has packets recorded in memory that outlives the engine, by callers who hold numbers.
+    #[cfg(feature = "capi")]
+    pub(crate) fn memory(mut self, memory: Memory) -> Self {
+        self.memory = Some(memory);
+        self
+    }
+
     /// Builds the engine and starts its two threads (monitor and notifier).
     ///
     /// # Errors
@@ -128,7 +151,9 @@ impl EngineBuilder {
         let notifier = Notifier::threaded();
         notifier.set_exhausted(self.on_exhausted);
         notifier.set_restored(self.on_restored);
-        let core = Arc::new(Core::new(Clock::real(), self.config, notifier));
+        let (memory, rest_ns) = lent_or_own(self.memory);
+        let clock = Clock::real(&memory);
+        let core = Arc::new(Core::new(&memory, rest_ns, clock, self.config, notifier));
         let (workers, stuck) = (self.driver_workers, self.max_stuck_calls);
         let life = Life::start(core, driver, workers, stuck, self.shutdown_timeout)?;
         Ok(Engine::new(life, self.metrics_prefix))
@@ -140,7 +165,9 @@ impl EngineBuilder {
         let notifier = Notifier::inline();
         notifier.set_exhausted(self.on_exhausted);
         notifier.set_restored(self.on_restored);
-        let core = Arc::new(Core::new(Clock::by_hand(), self.config, notifier));
+        let (memory, rest_ns) = lent_or_own(self.memory);
+        let clock = Clock::by_hand(&memory);
+        let core = Arc::new(Core::new(&memory, rest_ns, clock, self.config, notifier));
         Ok((Engine::new(Life::by_hand(Arc::clone(&core)), self.metrics_prefix), core))
     }
 }

@@ -1,12 +1,10 @@
-//! The hot cells: one 64-byte line of atomics per producer of one epoch, and the slab they live
-//! in.
+//! The hot cell: one 64-byte line of atomics per producer of one epoch.
 //!
 //! A cell has one writer, its [`Recorder`](crate::Recorder), which writes the counters with
 //! plain relaxed stores, and a flag word that the control plane writes at a cut. Every epoch
 //! gets cells of its own, and a cell goes back to the slab only when both the epoch and the
 //! recorder have let go of it, so a preempted stale recorder can never write into another
-//! input's life. Cells are never freed before the engine: an index, once handed out, always
-//! names readable memory.
+//! input's life.
 //!
 //! # Orderings
 //! | field | writers | readers | guarantee |
@@ -18,14 +16,11 @@
 //! | `peer` | control plane, before it arms; release | whoever completes a cut, acquire, and re-checks `flags` | the word belongs to the arming that `flags` names |
 //! | `next` | the producer that cleared the watch bit, and the monitor that drains | – | a node is pushed once: 0 -> linked by CAS |
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
-use std::collections::VecDeque;
 use std::mem::{align_of, size_of};
 
-use crate::flags::TAG_MASK;
 pub(crate) use crate::flags::{Flags, Gate};
-use crate::sync::{Atomic, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering};
-use crate::types::{Nanos, Packet, StreamKey, Tracks};
+use crate::sync::{Atomic, AtomicU32, AtomicU64, Ordering};
+use crate::types::{Nanos, Packet, Tracks};
 
 /// One producer's line.
 #[repr(C, align(64))]
@@ -50,7 +45,7 @@ pub(crate) struct Cell {
     /// time (low half) and of the block before (high half). Where the learn bit is set.
     pub(crate) gaps: AtomicU32,
     /// Link in the list of cells that have something to tell the monitor.
-    next: AtomicU32,
+    pub(crate) next: AtomicU32,
 }
 
 /// 2^17 ns: 131 us. The longest gap that fits is 8.6 s.
@@ -74,6 +69,16 @@ const KEYS_TRACKS: [u64; 16] = {
     table
 };
 
+#[inline]
+fn frames_lost(more: u64) -> u64 {
+    (more & 0xFFFF) | (more >> 16 & 0xFFFF) << 32
+}
+
+#[inline]
+fn keys_tracks(more: u64) -> u64 {
+    KEYS_TRACKS[(more >> 32 & 15) as usize]
+}
+
 impl Cell {
     /// A by-id cell's pointer to the home of the open epoch.
     pub(crate) fn home(&self) -> &AtomicU64 {
@@ -87,8 +92,8 @@ impl Cell {
         let add = |word: &AtomicU64, n: u64| {
             word.store(word.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
         };
-        add(&self.frames_lost, (more & 0xFFFF) | (more >> 16 & 0xFFFF) << 32);
-        add(&self.keys_tracks, KEYS_TRACKS[(more >> 32 & 15) as usize]);
+        add(&self.frames_lost, frames_lost(more));
+        add(&self.keys_tracks, keys_tracks(more));
     }
 
     /// Notes the gap between two packets, at their times. A gap counts in the block in which it
@@ -110,304 +115,51 @@ impl Cell {
     }
 }
 
+/// What one or several packets add to a cell at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sum {
+    packets: u64,
+    bytes: u64,
+    frames_lost: u64,
+    keys_tracks: u64,
+    /// A keyframe cut may fall on one of them.
+    pub(crate) has_cut_point: bool,
+}
+
+impl Sum {
+    pub(crate) fn of(packet: Packet) -> Self {
+        let mut sum = Self::default();
+        sum.add(packet);
+        sum
+    }
+
+    #[inline]
+    pub(crate) fn add(&mut self, packet: Packet) {
+        self.packets += 1;
+        self.bytes += u64::from(packet.bytes);
+        self.has_cut_point |= packet.is_cut_point();
+        let more = packet.pack_more();
+        self.frames_lost = self.frames_lost.wrapping_add(frames_lost(more));
+        self.keys_tracks = self.keys_tracks.wrapping_add(keys_tracks(more));
+    }
+
+    /// Its only writer calls it: plain loads and stores.
+    #[inline]
+    pub(crate) fn count(&self, cell: &Cell, stamp: u64) {
+        let add = |word: &AtomicU64, n: u64| {
+            word.store(word.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+        };
+        add(&cell.packets, self.packets);
+        add(&cell.bytes, self.bytes);
+        if self.frames_lost | self.keys_tracks != 0 {
+            add(&cell.frames_lost, self.frames_lost);
+            add(&cell.keys_tracks, self.keys_tracks);
+        }
+        // Release pairs with the monitor's acquire: who sees the stamp sees the count.
+        cell.last.store(stamp, Ordering::Release);
+    }
+}
+
 const _: () = assert!(size_of::<Cell>() == 64 && align_of::<Cell>() == 64);
 // A word that took `atomic`'s spin lock would not be wait-free.
 const _: () = assert!(Atomic::<Flags>::is_lock_free());
-
-/// A cell's number in its engine; 0 is no cell.
-pub(crate) type CellIndex = u32;
-
-/// Chunks double from 64 KiB to 4 MiB: making a chunk writes it, and no registration is to pay
-/// for more than that.
-const FIRST_CHUNK: u32 = 1024;
-const DOUBLINGS: u32 = 6;
-const LARGEST_CHUNK: u32 = FIRST_CHUNK << DOUBLINGS;
-/// The cells in the chunks that are smaller than that.
-const IN_SMALLER: u32 = FIRST_CHUNK * ((1 << DOUBLINGS) - 1);
-/// For 268 million cells.
-const CHUNKS: usize = DOUBLINGS as usize + 4096;
-const END: u32 = u32::MAX;
-
-/// The slab. Chunks are never freed or moved while the engine lives.
-pub(crate) struct Cells {
-    chunks: Box<[AtomicPtr<Cell>]>,
-    /// Cells whose producer has something to tell: a stack that producers push to and the
-    /// monitor takes whole.
-    told: AtomicU32,
-    book: Mutex<Book>,
-}
-
-/// The control plane's record of the cells. Locked at open and close, never per packet.
-struct Book {
-    entries: Vec<Entry>,
-    /// First in, first out: a cell rests as long as possible before it is used again.
-    free: VecDeque<CellIndex>,
-    /// Let go, but not yet known to be unread.
-    resting: Vec<CellIndex>,
-    next_tag: u32,
-}
-
-#[derive(Clone, Copy)]
-struct Entry {
-    owners: u32,
-    stream: StreamKey,
-}
-
-fn chunk_layout(chunk: usize) -> Layout {
-    let cells = (FIRST_CHUNK as usize) << chunk.min(DOUBLINGS as usize);
-    // Whole pages, so that no other data shares a page with cells.
-    Layout::from_size_align(cells * size_of::<Cell>(), 4096).expect("a chunk's layout is valid")
-}
-
-/// Which chunk a cell stands in, and where.
-#[inline]
-fn locate(index: CellIndex) -> (usize, usize) {
-    if index >= IN_SMALLER {
-        let beyond = index - IN_SMALLER;
-        let chunk = DOUBLINGS + beyond / LARGEST_CHUNK;
-        return (chunk as usize, (beyond % LARGEST_CHUNK) as usize);
-    }
-    let scaled = index / FIRST_CHUNK + 1;
-    let chunk = scaled.ilog2();
-    (chunk as usize, (index - FIRST_CHUNK * ((1 << chunk) - 1)) as usize)
-}
-
-impl Cells {
-    pub(crate) fn new() -> Self {
-        // Entry 0 is never handed out: index 0 means none.
-        let nobody = Entry { owners: 0, stream: StreamKey { slot: 0, generation: 0 } };
-        let cells = Self {
-            chunks: (0..CHUNKS).map(|_| AtomicPtr::default()).collect(),
-            told: AtomicU32::new(END),
-            book: Mutex::new(Book {
-                entries: vec![nobody],
-                free: VecDeque::new(),
-                resting: Vec::new(),
-                next_tag: 1,
-            }),
-        };
-        cells.ensure_chunk(0);
-        cells
-    }
-
-    fn ensure_chunk(&self, chunk: usize) {
-        if self.chunks[chunk].load(Ordering::Acquire).is_null() {
-            let layout = chunk_layout(chunk);
-            // SAFETY: the layout has a size above zero.
-            let memory = unsafe { alloc_zeroed(layout) }.cast::<Cell>();
-            if memory.is_null() {
-                handle_alloc_error(layout);
-            }
-            // Release pairs with the acquire in `get`. Callers hold the book's lock (or are the
-            // constructor), so nobody else installs this chunk.
-            self.chunks[chunk].store(memory, Ordering::Release);
-        }
-    }
-
-    /// The cell of an index that was handed out by `acquire`.
-    #[inline]
-    pub(crate) fn get(&self, index: CellIndex) -> &Cell {
-        let (chunk, offset) = locate(index);
-        // Acquire pairs with the release of `ensure_chunk`: the chunk's zeroes are visible.
-        let base = self.chunks[chunk].load(Ordering::Acquire);
-        assert!(!base.is_null(), "a cell index that was never handed out");
-        // SAFETY: an installed chunk holds the zeroed cells of `chunk_layout` (a `Cell` is atomics
-        // only, for which zero is valid) and stays until `self` is dropped; `locate` keeps the
-        // offset below their count.
-        unsafe { &*base.add(offset) }
-    }
-
-    /// A fresh cell with one owner, gate *stale*; its tag is new.
-    pub(crate) fn acquire(&self, stream: StreamKey) -> CellIndex {
-        self.acquire_tagged(stream, None)
-    }
-
-    /// The same with the tag of an epoch that exists: for its further producers.
-    pub(crate) fn acquire_tagged(&self, stream: StreamKey, tag: Option<u32>) -> CellIndex {
-        let mut book = self.book.lock();
-        let index = match book.free.pop_front() {
-            Some(index) => index,
-            None => {
-                let index = u32::try_from(book.entries.len()).unwrap_or(u32::MAX);
-                assert!(locate(index).0 < CHUNKS, "more than 268 million cells in one engine");
-                self.ensure_chunk(locate(index).0);
-                book.entries.push(Entry { owners: 0, stream });
-                index
-            }
-        };
-        book.entries[index as usize] = Entry { owners: 1, stream };
-        let tag = tag.unwrap_or_else(|| {
-            let tag = book.next_tag;
-            book.next_tag = tag.wrapping_add(1) & TAG_MASK as u32;
-            tag
-        });
-        let cell = self.get(index);
-        let counts = [&cell.packets, &cell.bytes, &cell.frames_lost, &cell.keys_tracks];
-        for word in counts.into_iter().chain([&cell.last, &cell.peer]) {
-            word.store(0, Ordering::Relaxed);
-        }
-        cell.gaps.store(0, Ordering::Relaxed);
-        cell.flags.store(Flags::new(Gate::Stale, false, tag, 0), Ordering::SeqCst);
-        index
-    }
-
-    /// One more owner.
-    pub(crate) fn retain(&self, index: CellIndex) {
-        self.book.lock().entries[index as usize].owners += 1;
-    }
-
-    /// One owner less; after the last one the cell rests until it is known to be unread.
-    pub(crate) fn release(&self, index: CellIndex) {
-        let mut book = self.book.lock();
-        let entry = &mut book.entries[index as usize];
-        debug_assert!(entry.owners > 0, "a cell released once too often");
-        entry.owners -= 1;
-        if entry.owners == 0 {
-            let flags = &self.get(index).flags;
-            flags.store(flags.load(Ordering::SeqCst).with(Gate::Stale, 0), Ordering::SeqCst);
-            book.resting.push(index);
-        }
-    }
-
-    /// Cells that nobody owns any more, and that by-id look-ups may still be reading.
-    pub(crate) fn take_resting(&self) -> Vec<CellIndex> {
-        std::mem::take(&mut self.book.lock().resting)
-    }
-
-    /// Cells that nobody can be reading any more: ready for use.
-    pub(crate) fn recycle(&self, cells: &[CellIndex]) {
-        self.book.lock().free.extend(cells);
-    }
-
-    /// The stream that a cell in use belongs to.
-    pub(crate) fn stream_of(&self, index: CellIndex) -> Option<StreamKey> {
-        let book = self.book.lock();
-        book.entries.get(index as usize).filter(|entry| entry.owners > 0).map(|entry| entry.stream)
-    }
-
-    /// Where the word that counts stands, for a cell of tag `tag`: the cell itself, or the one
-    /// that it was moved to.
-    pub(crate) fn home_of(&self, index: CellIndex) -> CellIndex {
-        let flags = self.get(index).flags.load(Ordering::SeqCst);
-        if flags.gate() == Gate::Moved { flags.cut() } else { index }
-    }
-
-    /// Puts the cell on the monitor's list; answers whether the list was empty, so that one wake
-    /// is due. Wait-free but for the retry when two producers push at the same moment.
-    pub(crate) fn tell(&self, index: CellIndex) -> bool {
-        let cell = self.get(index);
-        // Claims the node: 0 = not listed. Relaxed: the push below publishes. A node that is
-        // listed already is one that the monitor has not taken yet: it will read this cell.
-        if cell.next.compare_exchange(0, END, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-            return false;
-        }
-        let mut head = self.told.load(Ordering::Relaxed);
-        loop {
-            cell.next.store(head, Ordering::Relaxed);
-            // Release pairs with the acquire swap of `drain_told`: what the producer counted
-            // before is visible to the monitor.
-            match self.told.compare_exchange_weak(head, index, Ordering::Release, Ordering::Relaxed)
-            {
-                Ok(_) => return head == END,
-                Err(now) => head = now,
-            }
-        }
-    }
-
-    /// Takes the whole list. The monitor only.
-    pub(crate) fn drain_told(&self, out: &mut Vec<CellIndex>) {
-        let mut index = self.told.swap(END, Ordering::Acquire);
-        while index != END {
-            out.push(index);
-            // 0 lets the next tell claim the node again.
-            index = self.get(index).next.swap(0, Ordering::AcqRel);
-        }
-    }
-
-    pub(crate) fn has_told(&self) -> bool {
-        self.told.load(Ordering::Relaxed) != END
-    }
-
-    /// Cells in use, and cells ever made.
-    #[cfg(test)]
-    pub(crate) fn usage(&self) -> (usize, usize) {
-        let book = self.book.lock();
-        let made = book.entries.len() - 1;
-        (made - book.free.len() - book.resting.len(), made)
-    }
-}
-
-impl Drop for Cells {
-    fn drop(&mut self) {
-        for (chunk, base) in self.chunks.iter_mut().enumerate() {
-            let base = *base.get_mut();
-            if !base.is_null() {
-                // SAFETY: allocated in `ensure_chunk` with this layout; whoever holds a cell
-                // holds the engine's shared part and so keeps `self` alive.
-                unsafe { dealloc(base.cast::<u8>(), chunk_layout(chunk)) };
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: StreamKey = StreamKey { slot: 7, generation: 1 };
-
-    #[test]
-    fn indexes_find_their_chunk() {
-        assert_eq!(locate(0), (0, 0));
-        assert_eq!(locate(1023), (0, 1023));
-        assert_eq!(locate(1024), (1, 0));
-        assert_eq!(locate(3071), (1, 2047));
-        assert_eq!(locate(3072), (2, 0));
-        assert_eq!(locate(IN_SMALLER - 1), (5, 32_767));
-        assert_eq!(locate(IN_SMALLER), (6, 0));
-        assert_eq!(locate(IN_SMALLER + LARGEST_CHUNK), (7, 0));
-        assert_eq!(locate(IN_SMALLER + 3 * LARGEST_CHUNK - 1), (8, 65_535));
-    }
-
-    #[test]
-    fn a_cell_returns_when_its_last_owner_lets_go() {
-        let cells = Cells::new();
-        let first = cells.acquire(KEY);
-        let tag = cells.get(first).flags.load(Ordering::SeqCst).tag();
-        cells.retain(first);
-        cells.release(first);
-        assert_eq!(cells.stream_of(first), Some(KEY), "its recorder still holds it");
-        assert_ne!(cells.acquire(KEY), first);
-        cells.release(first);
-        assert_eq!(cells.stream_of(first), None);
-        assert_eq!(cells.take_resting(), [first]);
-        cells.recycle(&[first]);
-        let again = cells.acquire(KEY);
-        assert_eq!(again, first, "reused");
-        assert_ne!(cells.get(again).flags.load(Ordering::SeqCst).tag(), tag, "under a new tag");
-    }
-
-    #[test]
-    fn many_cells_stay_where_they_are() {
-        let cells = Cells::new();
-        let all: Vec<_> = (0..10_000).map(|_| cells.acquire(KEY)).collect();
-        for index in &all {
-            cells.get(*index).packets.store(u64::from(*index), Ordering::Relaxed);
-        }
-        assert!(all.iter().all(|i| cells.get(*i).packets.load(Ordering::Relaxed) == u64::from(*i)));
-        assert_eq!(cells.usage(), (10_000, 10_000));
-    }
-
-    #[test]
-    fn a_cell_tells_once_until_it_was_heard() {
-        let cells = Cells::new();
-        let (a, b) = (cells.acquire(KEY), cells.acquire(KEY));
-        assert!(cells.tell(a), "the list was empty: wake");
-        assert!(!cells.tell(b) && !cells.tell(a));
-        let mut heard = Vec::new();
-        cells.drain_told(&mut heard);
-        heard.sort_unstable();
-        assert_eq!(heard, [a, b]);
-        assert!(cells.tell(a));
-    }
-}

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use crossbeam_utils::CachePadded;
 
+use crate::slab::Memory;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 use crate::types::Nanos;
 
@@ -24,9 +25,8 @@ const ANCHOR_EVERY_NS: Nanos = 10_000_000_000;
 pub(crate) struct Clock {
     source: quanta::Clock,
     start: u64,
-    /// Written by the monitor once per tick, and by whoever refreshes it; on a line of its own,
-    /// because every packet reads it.
-    published: CachePadded<AtomicU64>,
+    /// Written by the monitor once per tick, and by whoever refreshes it; every packet reads it.
+    published: Arc<CachePadded<AtomicU64>>,
     anchor: Mutex<Anchor>,
     hand: Option<Arc<quanta::Mock>>,
 }
@@ -40,20 +40,25 @@ struct Anchor {
 impl Clock {
     /// The machine's clock. The first one in a process calibrates for about a millisecond
     /// (quanta; at most 200 ms).
-    pub(crate) fn real() -> Self {
-        Self::new(quanta::Clock::new(), None, SystemTime::now())
+    pub(crate) fn real(memory: &Memory) -> Self {
+        Self::new(memory, quanta::Clock::new(), None, SystemTime::now())
     }
 
     /// A clock that only moves by hand; its wall time starts at 2026-01-01T00:00:00Z.
-    pub(crate) fn by_hand() -> Self {
+    pub(crate) fn by_hand(memory: &Memory) -> Self {
         let (source, mock) = quanta::Clock::mock();
         let zero = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-        Self::new(source, Some(mock), zero)
+        Self::new(memory, source, Some(mock), zero)
     }
 
-    fn new(source: quanta::Clock, hand: Option<Arc<quanta::Mock>>, zero: SystemTime) -> Self {
+    fn new(
+        memory: &Memory,
+        source: quanta::Clock,
+        hand: Option<Arc<quanta::Mock>>,
+        zero: SystemTime,
+    ) -> Self {
         let start = source.raw();
-        let published = CachePadded::new(AtomicU64::new(0));
+        let published = Arc::clone(&memory.published);
         let anchor = Mutex::new(Anchor { zero, checked_at: 0 });
         Self { source, start, published, anchor, hand }
     }
@@ -134,7 +139,7 @@ mod tests {
 
     #[test]
     fn by_hand_only_the_hand_moves_it() {
-        let clock = Clock::by_hand();
+        let clock = Clock::by_hand(&Memory::new());
         assert_eq!(clock.now(), 0);
         clock.step(5_000);
         assert_eq!((clock.now(), clock.published_word().load(Ordering::Relaxed)), (5_000, 0));
@@ -146,9 +151,9 @@ mod tests {
 
     #[test]
     fn the_real_one_runs_and_two_know_nothing_of_each_other() {
-        let first = Clock::real();
+        let first = Clock::real(&Memory::new());
         std::thread::sleep(Duration::from_millis(5));
-        let second = Clock::real();
+        let second = Clock::real(&Memory::new());
         assert!(first.now() >= 5_000_000);
         assert!(second.now() < first.now());
         let skew = differ(first.wall(first.now()), SystemTime::now());

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use crossbeam_queue::SegQueue;
 
-use crate::cell::Cells;
 use crate::clock::Clock;
 use crate::config::{EngineConfig, Policy};
 use crate::driver::{Answer, AnswerSink, CallId, CallRunner};
@@ -17,6 +16,7 @@ use crate::machine::Event;
 use crate::notify::Notifier;
 use crate::publish::Stall;
 use crate::routes::Routes;
+use crate::slab::{Cells, Memory};
 use crate::spans::ms_to_ns;
 use crate::stats::Stats;
 use crate::stream::{Stream, learned_floor_ms};
@@ -25,7 +25,9 @@ use crate::types::{Nanos, StreamKey};
 
 pub(crate) struct Core {
     pub(crate) clock: Clock,
-    pub(crate) cells: Cells,
+    pub(crate) cells: Arc<Cells>,
+    /// How long a cell that nobody owns rests at least before it is used again.
+    pub(crate) rest_ns: Nanos,
     pub(crate) routes: Routes,
     pub(crate) bus: Bus,
     pub(crate) notifier: Notifier,
@@ -94,11 +96,18 @@ pub(crate) struct TicketState {
 }
 
 impl Core {
-    pub(crate) fn new(clock: Clock, config: EngineConfig, notifier: Notifier) -> Self {
+    pub(crate) fn new(
+        memory: &Memory,
+        rest_ns: Nanos,
+        clock: Clock,
+        config: EngineConfig,
+        notifier: Notifier,
+    ) -> Self {
         let policy = Arc::new(config.resolve());
         let core = Self {
             clock,
-            cells: Cells::new(),
+            cells: Arc::clone(&memory.cells),
+            rest_ns,
             routes: Routes::new(),
             bus: Bus::default(),
             notifier,
@@ -149,11 +158,13 @@ impl Core {
     }
 
     /// Tells subscribers, and the log, what has happened.
-    pub(crate) fn publish(&self, at_ns: Nanos, stream: Option<&Arc<str>>, kind: EventKind) {
-        let event = self.bus.publish(self.clock.wall(at_ns), at_ns, stream, kind);
+    pub(crate) fn publish(&self, at_ns: Nanos, stream: Option<&Stream>, kind: EventKind) {
+        let id = stream.map(|stream| &stream.id);
+        let event = self.bus.publish(self.clock.wall(at_ns), at_ns, id, kind);
         // The static level only: the host's own filter runs where the line is written.
-        if tracing::level_filters::LevelFilter::current() >= tracing::Level::INFO {
-            self.notifier.log(event);
+        let is_logged = tracing::level_filters::LevelFilter::current() >= tracing::Level::INFO;
+        if is_logged || self.notifier.wants_events() {
+            self.notifier.log(event, stream.map(|stream| stream.key));
         }
     }
 
@@ -422,7 +433,8 @@ mod tests {
         assert_eq!(tick_for(30_000_000_000), 4_000_000);
         assert_eq!(tick_for(200_000_000), 3_125_000);
         assert_eq!(tick_for(1_000_000), 1_000_000);
-        let core = Core::new(Clock::by_hand(), EngineConfig::default(), Notifier::inline());
+        let (memory, config) = (Memory::new(), EngineConfig::default());
+        let core = Core::new(&memory, 0, Clock::by_hand(&memory), config, Notifier::inline());
         assert_eq!(core.tick_ns(), 4_000_000);
         core.change_spans(&[], &[128_000_000, 128_000_000]);
         core.change_spans(&[128_000_000], &[]);

@@ -49,6 +49,29 @@ pub trait IngestDriver: Send + Sync + 'static {
     }
 }
 
+/// A driver that its host goes on using.
+impl<D: IngestDriver + ?Sized> IngestDriver for Arc<D> {
+    fn start(&self, call: &StartCall) -> Answer {
+        (**self).start(call)
+    }
+
+    fn stop(&self, call: &StopCall) {
+        (**self).stop(call);
+    }
+
+    fn probe(&self, call: &ProbeCall) -> Answer {
+        (**self).probe(call)
+    }
+
+    fn rebind(&self, call: &RebindCall) {
+        (**self).rebind(call);
+    }
+
+    fn request_keyframe(&self, call: &KeyframeCall) {
+        (**self).request_keyframe(call);
+    }
+}
+
 /// What a driver call answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {

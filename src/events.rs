@@ -246,6 +246,15 @@ struct Queue {
     ready: Condvar,
     capacity: usize,
     dropped_total: Arc<AtomicU64>,
+    bell: Option<Box<dyn Bell>>,
+}
+
+/// Something outside the engine that wakes whoever waits for a subscription: rung while there is
+/// something to read (or nothing more will come), silent while there is not. Called under the
+/// queue's lock: it never waits.
+pub(crate) trait Bell: Send + Sync + std::fmt::Debug {
+    fn ring(&self);
+    fn hush(&self);
 }
 
 #[derive(Debug, Default)]
@@ -257,13 +266,25 @@ struct QueueState {
 
 impl Bus {
     pub(crate) fn subscribe(&self, capacity: usize) -> Subscription {
+        self.subscribe_with(capacity, None)
+    }
+
+    pub(crate) fn subscribe_with(
+        &self,
+        capacity: usize,
+        bell: Option<Box<dyn Bell>>,
+    ) -> Subscription {
         let capacity = if capacity == 0 { DEFAULT_EVENT_CAPACITY } else { capacity };
         let mut subscribers = self.subscribers.lock();
+        if let Some(bell) = bell.as_ref().filter(|_| subscribers.closed) {
+            bell.ring();
+        }
         let queue = Arc::new(Queue {
             state: Mutex::new(QueueState { closed: subscribers.closed, ..Default::default() }),
             ready: Condvar::new(),
             capacity,
             dropped_total: Arc::clone(&self.dropped),
+            bell,
         });
         subscribers.queues.retain(|queue| queue.strong_count() > 0);
         subscribers.queues.push(Arc::downgrade(&queue));
@@ -301,19 +322,37 @@ impl Bus {
         let mut subscribers = self.subscribers.lock();
         subscribers.closed = true;
         for queue in subscribers.queues.drain(..).filter_map(|queue| queue.upgrade()) {
-            queue.state.lock().closed = true;
-            queue.ready.notify_all();
+            queue.close();
         }
     }
 }
 
 impl Queue {
+    fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        self.bell.iter().for_each(|bell| bell.ring());
+        drop(state);
+        self.ready.notify_all();
+    }
+
+    fn take(&self, state: &mut QueueState) -> Option<Event> {
+        let event = state.events.pop_front();
+        if state.events.is_empty() && !state.closed {
+            self.bell.iter().filter(|_| event.is_some()).for_each(|bell| bell.hush());
+        }
+        event
+    }
+
     fn push(&self, event: Event) {
         let mut state = self.state.lock();
         if state.events.len() >= self.capacity {
             state.events.pop_front();
             state.dropped += 1;
             self.dropped_total.fetch_add(1, Relaxed);
+        }
+        if state.events.is_empty() {
+            self.bell.iter().for_each(|bell| bell.ring());
         }
         state.events.push_back(event);
         drop(state);
@@ -333,7 +372,7 @@ impl Subscription {
     /// The next event, if one is there. Does not wait.
     #[must_use]
     pub fn try_recv(&self) -> Option<Event> {
-        self.queue.state.lock().events.pop_front()
+        self.queue.take(&mut self.queue.state.lock())
     }
 
     /// The next event, waiting for it up to `timeout`; `None` when the time is over, or when the
@@ -343,7 +382,7 @@ impl Subscription {
         let until = Instant::now().checked_add(timeout);
         let mut state = self.queue.state.lock();
         loop {
-            if let Some(event) = state.events.pop_front() {
+            if let Some(event) = self.queue.take(&mut state) {
                 return Some(event);
             }
             if state.closed {
@@ -352,7 +391,7 @@ impl Subscription {
             match until {
                 Some(until) => {
                     if self.queue.ready.wait_until(&mut state, until) {
-                        return state.events.pop_front();
+                        return self.queue.take(&mut state);
                     }
                 }
                 None => self.queue.ready.wait(&mut state),
@@ -363,7 +402,8 @@ impl Subscription {
     /// Everything that is there now. Does not wait.
     #[must_use]
     pub fn drain(&self) -> Vec<Event> {
-        self.queue.state.lock().events.drain(..).collect()
+        let there = self.queue.state.lock().events.len();
+        (0..there).map_while(|_| self.try_recv()).collect()
     }
 
     /// Events that this subscription has lost because its queue was full.
@@ -387,6 +427,37 @@ mod tests {
         for _ in 0..n {
             bus.publish(SystemTime::UNIX_EPOCH, 0, None, EventKind::Exhausted);
         }
+    }
+
+    #[derive(Clone, Debug, Default)]
+    struct Count(Arc<AtomicU64>);
+
+    impl Bell for Count {
+        fn ring(&self) {
+            self.0.fetch_add(1, Relaxed);
+        }
+
+        fn hush(&self) {
+            self.0.store(0, Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_bell_rings_while_there_is_something_to_read() {
+        let (bus, bell) = (Bus::default(), Count::default());
+        let rings = || bell.0.load(Relaxed);
+        let queue = bus.subscribe_with(1, Some(Box::new(bell.clone())));
+        assert_eq!((queue.try_recv(), rings()), (None, 0));
+        publish(&bus, 1);
+        assert_eq!(rings(), 1);
+        publish(&bus, 1);
+        assert!(queue.try_recv().is_some() && rings() == 0);
+        publish(&bus, 1);
+        bus.close();
+        assert!(rings() > 0 && queue.try_recv().is_some() && rings() > 0, "closed: for ever");
+        let late = Count::default();
+        let _queue = bus.subscribe_with(1, Some(Box::new(late.clone())));
+        assert_eq!(late.0.load(Relaxed), 1);
     }
 
     #[test]

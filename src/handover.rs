@@ -29,7 +29,8 @@
 //! | any | control plane: [`close`] | stale |
 //! | any | [`move_home`] (a sibling is opened) | moved |
 
-use crate::cell::{CellIndex, Cells, Flags, Gate};
+use crate::cell::{Flags, Gate};
+use crate::slab::{CellIndex, Cells};
 use crate::sync::Ordering::{Acquire, Release, SeqCst};
 
 /// Changes the word that counts for `index` by `change` until it sticks or `change` declines;

@@ -25,7 +25,7 @@ pub(crate) fn run<T>(host: impl FnOnce() -> T) -> Result<T, String> {
     outcome.map_err(|panic| panic_text(&*panic))
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

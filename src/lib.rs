@@ -68,6 +68,8 @@ mod error;
 mod events;
 #[cfg(feature = "mpegts")]
 pub mod eyes;
+#[cfg(feature = "capi")]
+mod ffi;
 mod flags;
 mod hand;
 mod handover;
@@ -83,6 +85,7 @@ mod publish;
 mod recorder;
 mod routes;
 mod rules;
+mod slab;
 mod spans;
 mod stats;
 mod status;
@@ -104,7 +107,7 @@ pub use crate::driver::{
     Answer, AnswerToken, DriverCall, IngestDriver, KeyframeCall, ProbeCall, RebindCall, StartCall,
     StopCall,
 };
-pub use crate::engine::{Engine, StreamCallback};
+pub use crate::engine::{Engine, EventCallback, StreamCallback};
 pub use crate::error::Error;
 pub use crate::events::{DEFAULT_EVENT_CAPACITY, Event, EventKind, Subscription};
 pub use crate::hand::HandEngine;

@@ -1,18 +1,21 @@
-//! The exhausted and restored callbacks, and the log lines: one thread, in order, and a slow one
-//! delays nobody's decisions.
+//! The exhausted, restored and event callbacks, and the log lines: one thread, in order, and a slow
+//! one delays nobody's decisions.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use crate::events::{Event, EventKind};
 use crate::hostcall;
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::sync::{Arc, AtomicBool, Condvar, Mutex, Ordering};
 use crate::types::StreamKey;
 
 /// A host's callback: it is given the stream's id.
 pub(crate) type Callback = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Events that may wait for the log.
+/// A host's callback for events.
+pub(crate) type EventCallback = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Events that may wait for the log and the callback.
 const LOG_CAPACITY: usize = 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,15 @@ pub(crate) struct Notifier {
     state: Mutex<State>,
     changed: Condvar,
     inline: bool,
+    /// There is a callback for events.
+    wants_events: AtomicBool,
+}
+
+/// Whether the event callback is to hear of an event: it concerns the engine, or a stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Never,
+    Of(Option<StreamKey>),
 }
 
 #[derive(Default)]
@@ -33,8 +45,10 @@ struct State {
     /// How many of the queue are a stream's.
     waiting: HashMap<StreamKey, usize>,
     running: Option<StreamKey>,
-    /// Events for the log; the oldest are lost where the log is slow.
-    log: VecDeque<Event>,
+    /// Events for the log and the callback, with the stream that the callback hears of; the oldest
+    /// are lost where they are slow.
+    log: VecDeque<(Event, Heard)>,
+    on_event: Option<EventCallback>,
     on_exhausted: Option<Callback>,
     on_restored: Option<Callback>,
     closed: bool,
@@ -44,7 +58,8 @@ struct State {
 impl Notifier {
     /// For a thread that calls [`Notifier::run`].
     pub(crate) fn threaded() -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new(), inline: false }
+        let wants_events = AtomicBool::new(false);
+        Self { state: Mutex::default(), changed: Condvar::new(), inline: false, wants_events }
     }
 
     /// For a caller of [`Notifier::drain`].
@@ -60,6 +75,17 @@ impl Notifier {
     pub(crate) fn set_restored(&self, callback: Option<Callback>) {
         let old = std::mem::replace(&mut self.state.lock().on_restored, callback);
         drop(old);
+    }
+
+    pub(crate) fn set_event(&self, callback: Option<EventCallback>) {
+        // Relaxed: an event that is published at this moment may be heard or not.
+        self.wants_events.store(callback.is_some(), Ordering::Relaxed);
+        let old = std::mem::replace(&mut self.state.lock().on_event, callback);
+        drop(old);
+    }
+
+    pub(crate) fn wants_events(&self) -> bool {
+        self.wants_events.load(Ordering::Relaxed)
     }
 
     /// Queues a notice. Waiting ones of a stream that cancel each other out are dropped in
@@ -82,8 +108,8 @@ impl Notifier {
         self.changed.notify_all();
     }
 
-    /// Queues an event for the log.
-    pub(crate) fn log(&self, event: Event) {
+    /// Queues an event for the log and the callback.
+    pub(crate) fn log(&self, event: Event, stream: Option<StreamKey>) {
         let mut state = self.state.lock();
         if state.closed {
             return;
@@ -91,16 +117,35 @@ impl Notifier {
         if state.log.len() >= LOG_CAPACITY {
             state.log.pop_front();
         }
-        state.log.push_back(event);
+        let heard = if state.on_event.is_some() { Heard::Of(stream) } else { Heard::Never };
+        state.log.push_back((event, heard));
         drop(state);
         self.changed.notify_all();
     }
 
     fn write_log(&self) {
-        let events = std::mem::take(&mut self.state.lock().log);
-        for event in events {
+        loop {
+            let mut state = self.state.lock();
+            let Some((event, heard)) = state.log.pop_front() else { return };
+            let callback = state.on_event.clone().filter(|_| heard != Heard::Never);
+            if let (Some(_), Heard::Of(stream)) = (&callback, heard) {
+                state.running = stream;
+            }
+            drop(state);
             let _ = hostcall::run(|| log_line(&event));
+            if let Some(callback) = callback {
+                self.ended(hostcall::run(move || callback(&event)));
+            }
         }
+    }
+
+    /// A callback has returned.
+    fn ended(&self, outcome: Result<(), String>) {
+        if let Err(panic) = outcome {
+            tracing::error!(target: "changeover", panic, "a callback panicked");
+        }
+        self.state.lock().running = None;
+        self.changed.notify_all();
     }
 
     /// The stream is gone: what has not begun never begins.
@@ -108,6 +153,11 @@ impl Notifier {
         let mut state = self.state.lock();
         if state.waiting.remove(&key).is_some() {
             state.queue.retain(|(waiting, ..)| *waiting != key);
+        }
+        for (_, heard) in &mut state.log {
+            if *heard == Heard::Of(Some(key)) {
+                *heard = Heard::Never;
+            }
         }
     }
 
@@ -142,7 +192,7 @@ impl Notifier {
                 self.call(next);
             }
             let mut state = self.state.lock();
-            if state.closed && state.queue.is_empty() {
+            if state.closed && state.queue.is_empty() && state.log.is_empty() {
                 state.thread_ended = true;
                 drop(state);
                 return self.changed.notify_all();
@@ -169,20 +219,14 @@ impl Notifier {
     }
 
     fn call(&self, (id, callback): (Arc<str>, Option<Callback>)) {
-        if let Some(callback) = callback
-            && let Err(panic) = hostcall::run(move || callback(&id))
-        {
-            tracing::error!(target: "changeover", panic, "a callback panicked");
-        }
-        self.state.lock().running = None;
-        self.changed.notify_all();
+        self.ended(callback.map_or(Ok(()), |callback| hostcall::run(move || callback(&id))));
     }
 
     /// Nothing is queued any more, and the thread ends after what it runs.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        let callbacks = (state.on_exhausted.take(), state.on_restored.take());
+        let callbacks = (state.on_exhausted.take(), state.on_restored.take(), state.on_event.take());
         drop(state);
         drop(callbacks);
         self.changed.notify_all();
@@ -236,6 +280,29 @@ mod tests {
         assert!(notifier.drain());
         assert_eq!(*seen.lock(), ["-x", "+x", "-y"]);
         assert!(!notifier.drain());
+    }
+
+    #[test]
+    fn the_event_callback_hears_nothing_of_a_stream_that_is_gone() {
+        let notifier = Notifier::inline();
+        assert!(!notifier.wants_events());
+        let at = std::time::SystemTime::UNIX_EPOCH;
+        let event = |id| Event { id, at, at_ns: 0, stream: None, kind: EventKind::Exhausted };
+        notifier.log(event(1), Some(key(1)));
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&seen);
+        notifier.set_event(Some(Arc::new(move |event: &Event| heard.lock().push(event.id))));
+        assert!(notifier.wants_events());
+        notifier.log(event(2), Some(key(1)));
+        notifier.log(event(3), Some(key(2)));
+        notifier.log(event(4), None);
+        notifier.forget(key(1));
+        notifier.drain();
+        assert_eq!(*seen.lock(), [3, 4], "1 was published before the callback was there");
+        notifier.set_event(Some(Arc::new(|_: &Event| panic!("host"))));
+        notifier.log(event(5), Some(key(2)));
+        notifier.drain();
+        assert!(notifier.wait_idle(key(2), Instant::now()));
     }
 
     #[test]

@@ -5,12 +5,13 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use crate::cell::{Cell, CellIndex, Flags, Gate};
+use crate::cell::{Cell, Flags, Gate, Sum};
 use crate::core::{Core, Msg};
 use crate::error::Error;
 use crate::handover;
 use crate::machine::Event;
 use crate::publish::PRECISE;
+use crate::slab::CellIndex;
 use crate::stream::Stream;
 use crate::sync::{Arc, AtomicU64, Ordering};
 use crate::types::{Epoch, Nanos, Packet, Priority, Verdict};
@@ -120,23 +121,8 @@ impl Recorder {
         if !flags.is_plain() {
             return self.record_watched(bytes, more, stamp);
         }
-        self.count(bytes, more, stamp);
-        if flags.gate() == Gate::Forward { Verdict::Forward(flags.cut()) } else { Verdict::Drop }
-    }
-
-    #[inline]
-    fn count(&self, bytes: u32, more: u64, stamp: u64) {
-        let cell = self.cell();
-        // Plain loads and stores: this recorder is the cell's only writer.
-        let packets = cell.packets.load(Ordering::Relaxed) + 1;
-        cell.packets.store(packets, Ordering::Relaxed);
-        let bytes = cell.bytes.load(Ordering::Relaxed) + u64::from(bytes);
-        cell.bytes.store(bytes, Ordering::Relaxed);
-        if more != 0 {
-            cell.count_more(more);
-        }
-        // Release pairs with the monitor's acquire: who sees the stamp sees the count.
-        cell.last.store(stamp, Ordering::Release);
+        count(self.cell(), bytes, more, stamp);
+        plain_verdict(flags)
     }
 
     /// Somebody waits for this packet, its gap is wanted, or the epoch is over.
@@ -144,43 +130,17 @@ impl Recorder {
     fn record_watched(&mut self, bytes: u32, more: u64, stamp: u64) -> Verdict {
         let flags = self.flags();
         if flags.learns() && flags.learning(false).is_plain() {
-            self.note_gap(stamp);
-            self.count(bytes, more, stamp);
-            return match flags.gate() {
-                Gate::Forward => Verdict::Forward(flags.cut()),
-                _ => Verdict::Drop,
-            };
+            note_gap(self.cell(), stamp);
+            count(self.cell(), bytes, more, stamp);
+            return plain_verdict(flags);
         }
-        let cells = &self.core.cells;
-        let seen = handover::flags(cells, self.index);
-        if seen.gate() == Gate::Stale {
-            return Verdict::Stale;
-        }
-        // The published word may have slept while nothing ran.
-        let stamp = if stamp & PRECISE == 0 { self.core.clock.refresh() } else { stamp };
-        if seen.learns() {
-            self.note_gap(stamp);
-        }
-        self.count(bytes, more, stamp);
-        let key = Packet::unpack(bytes, more).is_cut_point();
-        answer_watched(&self.core, self.index, self.index, seen, key)
-    }
-
-    fn note_gap(&self, stamp: u64) {
-        let cell = self.cell();
-        cell.note_gap(cell.last.load(Ordering::Relaxed) & !PRECISE, stamp & !PRECISE);
+        watched(&self.core, self.index, Sum::of(Packet::unpack(bytes, more)), stamp)
     }
 
     /// Reports that the source has failed: the input is degraded at once, and this recorder's
     /// epoch ends (it answers *stale* from then on). An empty message is legal. Never waits.
     pub fn report_error(&mut self, message: &str) {
-        let event = Event::Error {
-            // The activation may have been renumbered since.
-            priority: None,
-            epoch: Some(self.epoch),
-            message: message.to_owned(),
-        };
-        self.core.post(Msg::Stream(Arc::clone(&self.stream), event));
+        self.core.post(self.failed(message));
     }
 
     /// Opens another producer of the same epoch, for another thread. May block for a moment.
@@ -205,6 +165,41 @@ impl Recorder {
         (self.home, self.line) = (NonNull::from(cells.get(at)), Some(at));
         let (core, stream) = (Arc::clone(&self.core), Arc::clone(&self.stream));
         Ok(Recorder::new(core, stream, index, self.epoch, self.priority))
+    }
+
+    /// The cell that it writes.
+    #[cfg(feature = "capi")]
+    pub(crate) fn cell_index(&self) -> CellIndex {
+        self.index
+    }
+
+    /// Lends the cell to a foreign caller, who is the one writer from now on.
+    #[cfg(feature = "capi")]
+    pub(crate) fn lend(&self, kind: u32) -> u32 {
+        self.core.cells.lend(self.index, kind)
+    }
+
+    /// The loan is over, and the recorder closed.
+    #[cfg(feature = "capi")]
+    pub(crate) fn take_back(self) {
+        self.core.cells.take_back(self.index);
+    }
+
+    /// [`report_error`](Self::report_error), to be done when no lock is held.
+    #[cfg(feature = "capi")]
+    pub(crate) fn error_report(&self, message: &str) -> impl FnOnce() + use<> {
+        let (core, report) = (Arc::clone(&self.core), self.failed(message));
+        move || core.post(report)
+    }
+
+    fn failed(&self, message: &str) -> Msg {
+        let event = Event::Error {
+            // The activation may have been renumbered since.
+            priority: None,
+            epoch: Some(self.epoch),
+            message: message.to_owned(),
+        };
+        Msg::Stream(Arc::clone(&self.stream), event)
     }
 
     /// The epoch it records for.
@@ -250,6 +245,49 @@ impl fmt::Debug for Recorder {
             .field("epoch", &self.epoch)
             .finish_non_exhaustive()
     }
+}
+
+/// Counts one packet.
+#[inline]
+pub(crate) fn count(cell: &Cell, bytes: u32, more: u64, stamp: u64) {
+    // Plain loads and stores: the cell has one writer.
+    let packets = cell.packets.load(Ordering::Relaxed) + 1;
+    cell.packets.store(packets, Ordering::Relaxed);
+    let bytes = cell.bytes.load(Ordering::Relaxed) + u64::from(bytes);
+    cell.bytes.store(bytes, Ordering::Relaxed);
+    if more != 0 {
+        cell.count_more(more);
+    }
+    // Release pairs with the monitor's acquire: who sees the stamp sees the count.
+    cell.last.store(stamp, Ordering::Release);
+}
+
+/// What a plain word answers.
+#[inline]
+pub(crate) fn plain_verdict(flags: Flags) -> Verdict {
+    if flags.gate() == Gate::Forward { Verdict::Forward(flags.cut()) } else { Verdict::Drop }
+}
+
+pub(crate) fn note_gap(cell: &Cell, stamp: u64) {
+    cell.note_gap(cell.last.load(Ordering::Relaxed) & !PRECISE, stamp & !PRECISE);
+}
+
+/// Records packets whose word is watched, armed or over: takes a stamp anew, makes the cut if one
+/// is to be made, wakes the monitor. Wait-free but for other producers' retries; no lock, no
+/// allocation, and at most one system call (the wake).
+pub(crate) fn watched(core: &Core, index: CellIndex, sum: Sum, stamp: u64) -> Verdict {
+    let (cells, cell) = (&core.cells, core.cells.get(index));
+    let seen = handover::flags(cells, index);
+    if seen.gate() == Gate::Stale {
+        return Verdict::Stale;
+    }
+    // The published word may have slept while nothing ran.
+    let stamp = if stamp & PRECISE == 0 { core.clock.refresh() } else { stamp };
+    if seen.learns() {
+        note_gap(cell, stamp);
+    }
+    sum.count(cell, stamp);
+    answer_watched(core, index, index, seen, sum.has_cut_point)
 }
 
 /// The verdict of a packet that was counted in `cell` and found the word of `home` watched or

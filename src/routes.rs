@@ -19,7 +19,7 @@ use std::hash::BuildHasher as _;
 use arc_swap::ArcSwap;
 use crossbeam_epoch::{Atomic as EpochAtomic, Collector, Guard, LocalHandle, Owned, Shared};
 
-use crate::cell::CellIndex;
+use crate::slab::CellIndex;
 use crate::sync::{Arc, Mutex, Ordering, Weak};
 use crate::types::{Priority, StreamKey};
 

@@ -4,7 +4,7 @@
 //! The lock is held for a step or a copy, never while host code runs, and never on the packet
 //! path.
 
-use crate::cell::{CellIndex, Cells};
+use crate::slab::{CellIndex, Cells};
 use crate::config::{InputConfig, InputsUpdate};
 use crate::error::Error;
 use crate::handover;

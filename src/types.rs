@@ -281,6 +281,18 @@ impl Tracks {
     /// Something else: data, tables, padding.
     pub const OTHER: Self = Self(4);
 
+    /// The classes that these bits stand for; others are ignored.
+    #[cfg(feature = "capi")]
+    #[inline]
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        Self(bits & 7)
+    }
+
+    #[cfg(feature = "capi")]
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
     /// Both sets together.
     #[must_use]
     #[inline]

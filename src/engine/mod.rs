@@ -10,6 +10,8 @@ use crate::config::{
 };
 use crate::core::{Core, Msg};
 use crate::error::Error;
+#[cfg(feature = "capi")]
+use crate::events::Bell;
 use crate::events::Subscription;
 use crate::hostcall;
 use crate::life::{Life, ShutdownReport, deadline_in, unknown_stream};
@@ -22,6 +24,9 @@ use crate::stream::{Stream, learned_floor_ms, own_spans, unknown_input};
 use crate::sync::Arc;
 use crate::types::{Epoch, Nanos, Priority, Verdict};
 use crate::workers::spawn;
+
+/// A callback that is given an event.
+pub type EventCallback = Box<dyn Fn(&crate::events::Event) + Send + Sync>;
 
 /// A callback that is given a stream's id.
 pub type StreamCallback = Box<dyn Fn(&str) + Send + Sync>;
@@ -48,7 +53,7 @@ impl Engine {
         Self { handle: Arc::new(Handle { life: Arc::new(life), metrics_prefix }) }
     }
 
-    fn core(&self) -> &Arc<Core> {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         &self.handle.life.core
     }
 
@@ -360,6 +365,12 @@ impl Engine {
         self.core().bus.subscribe(capacity)
     }
 
+    /// The same, with something that rings while there are events.
+    #[cfg(feature = "capi")]
+    pub(crate) fn subscribe_with(&self, capacity: usize, bell: Box<dyn Bell>) -> Subscription {
+        self.core().bus.subscribe_with(capacity, Some(bell))
+    }
+
     /// Sets or clears the callback for a stream that has no usable input left. Called with the
     /// stream's id on the notifier thread, in order with the restored callback of the stream.
     pub fn set_exhausted_callback(&self, callback: Option<StreamCallback>) {
@@ -369,6 +380,12 @@ impl Engine {
     /// Sets or clears the callback for an exhausted stream that is back.
     pub fn set_restored_callback(&self, callback: Option<StreamCallback>) {
         self.core().notifier.set_restored(callback.map(Arc::from));
+    }
+
+    /// Sets or clears the callback for events, on the notifier thread. Where it is slow, the oldest
+    /// of 1,024 waiting events are lost; [`subscribe`](Self::subscribe) counts what it loses.
+    pub fn set_event_callback(&self, callback: Option<EventCallback>) {
+        self.core().notifier.set_event(callback.map(Arc::from));
     }
 
     /// The engine's counters, and how late its monitor has been.

@@ -74,7 +74,7 @@ impl Monitor {
                     if matches!(kind, EventKind::InputFailover { .. }) {
                         core.stats.failovers.fetch_add(1, Ordering::Relaxed);
                     }
-                    core.publish(self.now, Some(&stream.id), kind);
+                    core.publish(self.now, Some(stream), kind);
                 }
                 Action::Exhausted => {
                     core.notifier.push(stream.key, &stream.id, Notice::Exhausted);

@@ -6,8 +6,9 @@
 
 mod actions;
 
+use std::collections::VecDeque;
+
 pub(crate) use self::actions::stop;
-use crate::cell::CellIndex;
 use crate::config::Policy;
 use crate::core::{Answers, Core, Msg};
 use crate::deadlines::{Deadlines, Entry};
@@ -15,6 +16,7 @@ use crate::driver::{AnswerSink, CallRunner};
 use crate::events::EventKind;
 use crate::machine::{Action, Event, Sample};
 use crate::publish::{PublishLog, Stall};
+use crate::slab::CellIndex;
 use crate::stream::{Inner, Stream};
 use crate::sync::{Arc, AtomicU64, Ordering, fence};
 use crate::types::{Epoch, FOREVER_NS, Nanos, StreamKey};
@@ -41,7 +43,9 @@ pub(crate) struct Monitor {
     void_timers: usize,
     /// Inputs that keep the clock ticking, over all streams.
     ticking: usize,
-    /// Batches of cells that wait until no look-up can be reading them.
+    /// Batches of cells that nobody owns, by the time since which.
+    resting: VecDeque<(Nanos, Vec<CellIndex>)>,
+    /// Those that wait until no look-up can be reading them.
     in_grace: Arc<AtomicU64>,
     /// When the watched cells are looked at next.
     next_scan: Nanos,
@@ -77,6 +81,7 @@ impl Monitor {
             void_watches: 0,
             void_timers: 0,
             ticking: 0,
+            resting: VecDeque::new(),
             in_grace: Arc::new(AtomicU64::new(0)),
             next_scan: 0,
             plan: None,
@@ -382,6 +387,11 @@ impl Monitor {
     fn tidy(&mut self) {
         let resting = self.core.cells.take_resting();
         if !resting.is_empty() {
+            self.resting.push_back((self.now, resting));
+        }
+        let rested = self.now.checked_sub(self.core.rest_ns);
+        while self.resting.front().is_some_and(|(since, _)| Some(*since) <= rested) {
+            let Some((_, resting)) = self.resting.pop_front() else { break };
             let (core, waiting) = (Arc::downgrade(&self.core), Arc::clone(&self.in_grace));
             waiting.fetch_add(1, Ordering::Relaxed);
             self.core.routes.after_grace(move || {

@@ -1,6 +1,7 @@
 //! The cells of one open epoch, and what they have counted.
 
-use crate::cell::{Cell, CellIndex, Cells};
+use crate::cell::Cell;
+use crate::slab::{CellIndex, Cells};
 use crate::machine::Counts;
 use crate::publish::PRECISE;
 use crate::sync::Ordering::{Acquire, Relaxed, Release};

@@ -4,10 +4,11 @@
 mod epoch;
 
 use self::epoch::{EpochCells, attach, counts};
-use crate::cell::{CellIndex, Cells, GAP_BLOCK_SHIFT, GAP_UNIT_NS, Gate};
+use crate::cell::{GAP_BLOCK_SHIFT, GAP_UNIT_NS, Gate};
 use crate::handover;
 use crate::machine::{Air, Counts, Sample};
 use crate::publish::{PRECISE, PublishLog};
+use crate::slab::{CellIndex, Cells};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::types::{Epoch, Priority, StreamKey};
 

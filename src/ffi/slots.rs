@@ -1,0 +1,305 @@
+//! Handles: 64-bit numbers that name an engine and what was opened on it, and the process-wide
+//! table of engine slots that they are looked up in.
+//!
+//! A handle is `{number in the slot: 26 bits, slot: 8, generation: 26, kind: 4}`. Any number is
+//! answered: what is stale, closed, foreign or garbage is found to be so without touching freed
+//! memory. Two things are looked up:
+//!
+//! * *A recorder's cell*, per packet. Cells live in the slot's [`Memory`], which is never freed: an
+//!   engine that is destroyed leaves it, cleared, to the slot's next engine. So a call that comes
+//!   too late, by however much, reads a mark that is not its own.
+//! * *The engine*, for everything else. Whoever wants it enters the slot (a counter), takes a
+//!   reference, and leaves; who destroys the engine takes it out of the slot first and waits until
+//!   everybody who had entered has left.
+//!
+//! The table is atomics only: no lock, no thread, nothing to be initialised.
+//!
+//! # Orderings
+//! | field | writers | readers | guarantee |
+//! |---|---|---|---|
+//! | `users` | who enters and leaves, SeqCst | the destroyer, SeqCst | with `tenant`: either the destroyer sees the user, or the user sees an empty slot |
+//! | `tenant` | creator and destroyer, SeqCst | who has entered, SeqCst | as above |
+//! | `cells`, `published` | the slot's first creator, release; set once | packets, acquire | who finds them finds them made |
+//! | `claimed` | creators, acquire-release | creators | one engine to a slot at a time |
+
+use std::ptr::{from_ref, null_mut};
+
+use crossbeam_utils::CachePadded;
+
+use super::tenant::Tenant;
+use crate::cell::Cell;
+use crate::slab::{CellIndex, Cells, LOAN_BITS, Memory};
+use crate::sync::{Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+/// Engines that a process can have at a time.
+pub(super) const MAX_ENGINES: usize = 256;
+
+const INDEX_BITS: u32 = 26;
+const SLOT_BITS: u32 = 8;
+const MARK_SHIFT: u32 = INDEX_BITS + SLOT_BITS;
+/// What an object's number in its slot has to be below.
+pub(super) const MAX_OBJECTS: u32 = 1 << INDEX_BITS;
+
+/// What a handle names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Kind {
+    Engine = 1,
+    Recorder = 2,
+    Ticket = 3,
+    Answer = 4,
+    Events = 5,
+    Timeline = 6,
+    Eyes = 7,
+}
+
+/// A handle, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Parts {
+    pub(super) index: u32,
+    pub(super) slot: usize,
+    /// Kind and generation.
+    pub(super) mark: u32,
+}
+
+impl Parts {
+    #[inline]
+    pub(super) fn of(raw: u64) -> Self {
+        Self {
+            index: raw as u32 & (MAX_OBJECTS - 1),
+            slot: (raw >> INDEX_BITS) as usize & (MAX_ENGINES - 1),
+            mark: (raw >> MARK_SHIFT) as u32,
+        }
+    }
+
+    pub(super) fn raw(self) -> u64 {
+        u64::from(self.index)
+            | (self.slot as u64) << INDEX_BITS
+            | u64::from(self.mark) << MARK_SHIFT
+    }
+
+    pub(super) fn is(self, kind: Kind) -> bool {
+        self.mark >> LOAN_BITS == kind as u32
+    }
+}
+
+/// Counters to enter by: several, so that threads seldom meet on one.
+const DOORS: usize = 4;
+
+struct Slot {
+    cells: AtomicPtr<Cells>,
+    published: AtomicPtr<AtomicU64>,
+    /// Owns both, and marks them as in use for leak checkers.
+    memory: AtomicPtr<Memory>,
+    /// The engine, an `Arc`'s pointer; null between engines.
+    tenant: AtomicPtr<Tenant>,
+    claimed: AtomicBool,
+    /// The mark of the next engine here; also counts objects.
+    generation: AtomicU32,
+    users: [CachePadded<AtomicU32>; DOORS],
+}
+
+static SLOTS: [CachePadded<Slot>; MAX_ENGINES] = [const {
+    CachePadded::new(Slot {
+        cells: AtomicPtr::new(null_mut()),
+        published: AtomicPtr::new(null_mut()),
+        memory: AtomicPtr::new(null_mut()),
+        tenant: AtomicPtr::new(null_mut()),
+        claimed: AtomicBool::new(false),
+        generation: AtomicU32::new(1),
+        users: [const { CachePadded::new(AtomicU32::new(0)) }; DOORS],
+    })
+}; MAX_ENGINES];
+
+/// A recorder's cell, and the time to stamp with.
+pub(super) struct Lent {
+    pub(super) cells: &'static Cells,
+    pub(super) cell: &'static Cell,
+    pub(super) published: &'static AtomicU64,
+}
+
+/// The cell behind a recorder's handle. Async-signal-safe, a few loads.
+#[inline]
+pub(super) fn lent(parts: Parts) -> Option<Lent> {
+    let slot = &SLOTS[parts.slot];
+    let cells = slot.cells.load(Ordering::Acquire);
+    if cells.is_null() {
+        return None;
+    }
+    // SAFETY: once set, the slot's memory is never taken away or freed.
+    let cells: &'static Cells = unsafe { &*cells };
+    let cell = cells.lent(parts.index, parts.mark)?;
+    // SAFETY: as above; set before `cells` was.
+    let published: &'static AtomicU64 = unsafe { &*slot.published.load(Ordering::Relaxed) };
+    Some(Lent { cells, cell, published })
+}
+
+/// Somebody is inside a slot: its engine stays.
+pub(super) struct Inside {
+    tenant: &'static Tenant,
+    door: &'static AtomicU32,
+}
+
+impl std::ops::Deref for Inside {
+    type Target = Tenant;
+
+    fn deref(&self) -> &Tenant {
+        self.tenant
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.door.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Enters the slot; `None` where it has no engine. Wait-free and async-signal-safe.
+pub(super) fn enter(parts: Parts) -> Option<Inside> {
+    let slot = &SLOTS[parts.slot];
+    let door: &'static AtomicU32 = &slot.users[parts.index as usize % DOORS];
+    door.fetch_add(1, Ordering::SeqCst);
+    let tenant = slot.tenant.load(Ordering::SeqCst);
+    if tenant.is_null() {
+        door.fetch_sub(1, Ordering::SeqCst);
+        return None;
+    }
+    // SAFETY: the slot owns a reference to it, and lets go of it only after it was taken out of
+    // the slot and nobody who could have read it there is inside any more.
+    Some(Inside { tenant: unsafe { &*tenant }, door })
+}
+
+/// A reference to the slot's engine, for calls that take their time.
+pub(super) fn tenant(parts: Parts) -> Option<Arc<Tenant>> {
+    let inside = enter(parts)?;
+    // SAFETY: the pointer came out of `Arc::into_raw`, and the slot's reference lives while we
+    // are inside.
+    unsafe {
+        Arc::increment_strong_count(from_ref(inside.tenant));
+        Some(Arc::from_raw(from_ref(inside.tenant)))
+    }
+}
+
+/// A slot that is ours to put an engine into.
+pub(super) struct Claim {
+    slot: usize,
+    mark: u32,
+    settled: bool,
+}
+
+/// Claims a slot; `None` where every one has an engine.
+pub(super) fn claim() -> Option<(Claim, Memory)> {
+    for (at, slot) in SLOTS.iter().enumerate() {
+        // Acquire pairs with the release by which the last engine here let go.
+        let taken =
+            slot.claimed.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed).is_err();
+        if taken {
+            continue;
+        }
+        let claim = Claim { slot: at, mark: next_mark(at, Kind::Engine), settled: false };
+        let kept = slot.memory.load(Ordering::Acquire);
+        // SAFETY: set once, and never freed.
+        if let Some(memory) = unsafe { kept.as_ref() } {
+            if !memory.is_idle() {
+                // Somebody still holds the last engine here: the claim is dropped.
+                continue;
+            }
+            memory.clear();
+            return Some((claim, memory.clone()));
+        }
+        let memory = Box::leak(Box::new(Memory::new()));
+        slot.published.store(from_ref(&**memory.published).cast_mut(), Ordering::Release);
+        slot.memory.store(memory, Ordering::Release);
+        slot.cells.store(Arc::as_ptr(&memory.cells).cast_mut(), Ordering::Release);
+        return Some((claim, memory.clone()));
+    }
+    None
+}
+
+impl Claim {
+    /// The handle of the engine that will live here.
+    pub(super) fn handle(&self) -> u64 {
+        Parts { index: 0, slot: self.slot, mark: self.mark }.raw()
+    }
+
+    /// The engine moves in.
+    pub(super) fn settle(mut self, tenant: Arc<Tenant>) {
+        self.settled = true;
+        SLOTS[self.slot].tenant.store(Arc::into_raw(tenant).cast_mut(), Ordering::SeqCst);
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.settled {
+            SLOTS[self.slot].claimed.store(false, Ordering::Release);
+        }
+    }
+}
+
+/// Takes the engine out of its slot: no call finds it any more, and none that found it without a
+/// reference of its own goes on. Answers the slot's reference.
+pub(super) fn evict(parts: Parts) -> Option<Arc<Tenant>> {
+    let slot = &SLOTS[parts.slot];
+    let tenant = slot.tenant.swap(null_mut(), Ordering::SeqCst);
+    if tenant.is_null() {
+        return None;
+    }
+    // Those inside do not wait for anything: a packet that makes a cut, a look-up by id, the
+    // taking of a reference. (On the hand-driven engine they may run callbacks.)
+    for door in &slot.users {
+        while door.load(Ordering::SeqCst) != 0 {
+            std::thread::yield_now();
+        }
+    }
+    // SAFETY: out of `Arc::into_raw`, and taken out of the slot by this call alone.
+    Some(unsafe { Arc::from_raw(tenant) })
+}
+
+/// The slot may have another engine. Its memory goes back to the system if nobody else holds the
+/// engine that was here.
+pub(super) fn vacate(parts: Parts) {
+    let slot = &SLOTS[parts.slot];
+    // SAFETY: set once, and never freed.
+    if let Some(memory) = unsafe { slot.memory.load(Ordering::Acquire).as_ref() }
+        && memory.is_idle()
+    {
+        memory.clear();
+    }
+    slot.claimed.store(false, Ordering::Release);
+}
+
+/// The mark of something new in this slot: it comes again after 2^26 of them.
+pub(super) fn next_mark(slot: usize, kind: Kind) -> u32 {
+    let generation = SLOTS[slot].generation.fetch_add(1, Ordering::Relaxed) & ((1 << LOAN_BITS) - 1);
+    (kind as u32) << LOAN_BITS | generation
+}
+
+/// A recorder's handle.
+pub(super) fn recorder_handle(slot: usize, cell: CellIndex, mark: u32) -> u64 {
+    Parts { index: cell, slot, mark }.raw()
+}
+
+const _: () = assert!(INDEX_BITS + SLOT_BITS + LOAN_BITS + 4 == 64 && 1 << SLOT_BITS == MAX_ENGINES);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_comes_apart_as_it_was_put_together() {
+        let mark = (Kind::Eyes as u32) << LOAN_BITS | 0x02AB_CDEF;
+        let parts = Parts { index: MAX_OBJECTS - 1, slot: 255, mark };
+        assert_eq!(Parts::of(parts.raw()), parts);
+        assert!(parts.is(Kind::Eyes) && !parts.is(Kind::Engine) && !Parts::of(0).is(Kind::Engine));
+        assert_eq!(Parts::of(Parts { index: 5, slot: 0, mark }.raw()).index, 5);
+    }
+
+    #[test]
+    fn garbage_finds_nothing() {
+        for raw in [0, 1, u64::MAX, 0xDEAD_BEEF_DEAD_BEEF, 2 << 60 | 7 << 34 | 255 << 26 | 1] {
+            assert!(lent(Parts::of(raw)).is_none(), "{raw:x}");
+        }
+        assert!(enter(Parts::of(255 << INDEX_BITS)).is_none());
+    }
+}

@@ -1,0 +1,463 @@
+//! The slab that the hot cells live in: who owns which, when one may be used again, and the list of
+//! those that have something to tell.
+//!
+//! Cells are never freed or moved while the slab lives: an index, once handed out, always names
+//! readable memory. A slab may outlive its engine (the C ABI keeps it for the next one): a foreign
+//! caller that comes too late finds a dead cell, and never freed memory.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::collections::VecDeque;
+use std::mem::size_of;
+
+use crossbeam_utils::CachePadded;
+
+use crate::cell::Cell;
+use crate::flags::{Flags, Gate, TAG_MASK};
+use crate::sync::{Arc, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering};
+use crate::types::StreamKey;
+
+/// A cell's number in its engine; 0 is no cell.
+pub(crate) type CellIndex = u32;
+
+/// Chunks double from 64 KiB to 4 MiB: making a chunk writes it, and no registration is to pay
+/// for more than that.
+const FIRST_CHUNK: u32 = 1024;
+const DOUBLINGS: u32 = 6;
+const LARGEST_CHUNK: u32 = FIRST_CHUNK << DOUBLINGS;
+/// The cells in the chunks that are smaller than that.
+const IN_SMALLER: u32 = FIRST_CHUNK * ((1 << DOUBLINGS) - 1);
+/// For 268 million cells.
+const CHUNKS: usize = DOUBLINGS as usize + 4096;
+const END: u32 = u32::MAX;
+const PAGE: usize = 4096;
+
+/// Loans are numbered in so many bits.
+pub(crate) const LOAN_BITS: u32 = 26;
+
+/// What packets read and write: the cells, and the published time. One engine's, but for what
+/// [`Memory::is_idle`] says.
+#[derive(Clone)]
+pub(crate) struct Memory {
+    pub(crate) cells: Arc<Cells>,
+    /// On a line of its own, because every packet reads it.
+    pub(crate) published: Arc<CachePadded<AtomicU64>>,
+}
+
+impl Memory {
+    pub(crate) fn new() -> Self {
+        let published = Arc::new(CachePadded::new(AtomicU64::new(0)));
+        Self { cells: Arc::new(Cells::new()), published }
+    }
+
+    /// No engine uses it: the caller holds the only copy.
+    pub(crate) fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.cells) == 1 && Arc::strong_count(&self.published) == 1
+    }
+
+    /// Makes it as new, for the next engine, and gives its pages back to the system. Numbers that
+    /// were lent stay void. Only while it is idle. A foreign caller that is late by an engine's
+    /// life may still count into a cell meanwhile.
+    pub(crate) fn clear(&self) {
+        debug_assert!(self.is_idle());
+        self.cells.clear();
+        self.published.store(0, Ordering::Relaxed);
+    }
+}
+
+/// The slab. Chunks are never freed or moved while it lives.
+pub(crate) struct Cells {
+    chunks: Box<[AtomicPtr<Cell>]>,
+    /// Cells whose producer has something to tell: a stack that producers push to and the
+    /// monitor takes whole.
+    told: AtomicU32,
+    book: Mutex<Book>,
+}
+
+/// The control plane's record of the cells. Locked at open and close, never per packet.
+struct Book {
+    entries: Vec<Entry>,
+    /// First in, first out: a cell rests as long as possible before it is used again.
+    free: VecDeque<CellIndex>,
+    /// Let go, but not yet known to be unread.
+    resting: Vec<CellIndex>,
+    next_tag: u32,
+    next_loan: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    owners: u32,
+    stream: StreamKey,
+}
+
+fn cells_in(chunk: usize) -> usize {
+    (FIRST_CHUNK as usize) << chunk.min(DOUBLINGS as usize)
+}
+
+/// A chunk's cells, and behind them a mark for each ([`Cells::lend`]).
+fn chunk_layout(chunk: usize) -> Layout {
+    let bytes = cells_in(chunk) * (size_of::<Cell>() + size_of::<AtomicU32>());
+    // Whole pages, so that no other data shares a page with cells.
+    Layout::from_size_align(bytes, PAGE).expect("a chunk's layout is valid")
+}
+
+/// Which chunk a cell stands in, and where.
+#[inline]
+fn locate(index: CellIndex) -> (usize, usize) {
+    if index >= IN_SMALLER {
+        let beyond = index - IN_SMALLER;
+        let chunk = DOUBLINGS + beyond / LARGEST_CHUNK;
+        return (chunk as usize, (beyond % LARGEST_CHUNK) as usize);
+    }
+    let scaled = index / FIRST_CHUNK + 1;
+    let chunk = scaled.ilog2();
+    (chunk as usize, (index - FIRST_CHUNK * ((1 << chunk) - 1)) as usize)
+}
+
+impl Cells {
+    pub(crate) fn new() -> Self {
+        // Entry 0 is never handed out: index 0 means none.
+        let nobody = Entry { owners: 0, stream: StreamKey { slot: 0, generation: 0 } };
+        let cells = Self {
+            chunks: (0..CHUNKS).map(|_| AtomicPtr::default()).collect(),
+            told: AtomicU32::new(END),
+            book: Mutex::new(Book {
+                entries: vec![nobody],
+                free: VecDeque::new(),
+                resting: Vec::new(),
+                next_tag: 1,
+                next_loan: 1,
+            }),
+        };
+        cells.ensure_chunk(0);
+        cells
+    }
+
+    fn ensure_chunk(&self, chunk: usize) {
+        if self.chunks[chunk].load(Ordering::Acquire).is_null() {
+            let layout = chunk_layout(chunk);
+            // SAFETY: the layout has a size above zero.
+            let memory = unsafe { alloc_zeroed(layout) }.cast::<Cell>();
+            if memory.is_null() {
+                handle_alloc_error(layout);
+            }
+            // Release pairs with the acquire in `get`. Callers hold the book's lock (or are the
+            // constructor), so nobody else installs this chunk.
+            self.chunks[chunk].store(memory, Ordering::Release);
+        }
+    }
+
+    /// The cell of an index that was handed out by `acquire`.
+    #[inline]
+    pub(crate) fn get(&self, index: CellIndex) -> &Cell {
+        let (chunk, offset) = locate(index);
+        // Acquire pairs with the release of `ensure_chunk`: the chunk's zeroes are visible.
+        let base = self.chunks[chunk].load(Ordering::Acquire);
+        assert!(!base.is_null(), "a cell index that was never handed out");
+        // SAFETY: an installed chunk holds the zeroed cells of `chunk_layout` (a `Cell` is atomics
+        // only, for which zero is valid) and stays until `self` is dropped; `locate` keeps the
+        // offset below their count.
+        unsafe { &*base.add(offset) }
+    }
+
+    /// The mark of a cell in an installed chunk.
+    #[inline]
+    fn mark_at(base: *mut Cell, chunk: usize, offset: usize) -> *const AtomicU32 {
+        base.wrapping_add(cells_in(chunk)).cast::<AtomicU32>().wrapping_add(offset)
+    }
+
+    fn mark(&self, index: CellIndex) -> &AtomicU32 {
+        let (chunk, offset) = locate(index);
+        let base = self.chunks[chunk].load(Ordering::Acquire);
+        assert!(!base.is_null(), "a cell index that was never handed out");
+        // SAFETY: as in `get`; the marks stand behind the chunk's cells, zeroed as they are.
+        unsafe { &*Self::mark_at(base, chunk, offset) }
+    }
+
+    /// Lends a cell to a foreign caller, who will name it by index and the mark that this
+    /// answers: `kind`, and a number that comes again after 2^26 loans.
+    pub(crate) fn lend(&self, index: CellIndex, kind: u32) -> u32 {
+        let mut book = self.book.lock();
+        let mark = kind << LOAN_BITS | book.next_loan;
+        book.next_loan = (book.next_loan + 1) & ((1 << LOAN_BITS) - 1);
+        // Release pairs with the acquire in `lent`: who finds the mark finds the cell opened.
+        self.mark(index).store(mark, Ordering::Release);
+        mark
+    }
+
+    /// The loan is over.
+    pub(crate) fn take_back(&self, index: CellIndex) {
+        self.mark(index).store(0, Ordering::Release);
+    }
+
+    /// The cell that is lent under this mark. Any two numbers get an answer.
+    #[inline]
+    pub(crate) fn lent(&self, index: CellIndex, mark: u32) -> Option<&Cell> {
+        let (chunk, offset) = locate(index);
+        // Acquire pairs with the release of `ensure_chunk`.
+        let base = self.chunks.get(chunk)?.load(Ordering::Acquire);
+        if base.is_null() || mark == 0 {
+            return None;
+        }
+        // SAFETY: as in `mark`.
+        let found = unsafe { &*Self::mark_at(base, chunk, offset) }.load(Ordering::Acquire);
+        // SAFETY: as in `get`.
+        (found == mark).then(|| unsafe { &*base.add(offset) })
+    }
+
+    /// See [`Memory::clear`].
+    fn clear(&self) {
+        let mut book = self.book.lock();
+        book.entries.truncate(1);
+        book.free = VecDeque::new();
+        book.resting = Vec::new();
+        self.told.store(END, Ordering::Relaxed);
+        for chunk in 0..CHUNKS {
+            let base = self.chunks[chunk].load(Ordering::Relaxed);
+            if !base.is_null() {
+                zero(base, chunk);
+            }
+        }
+    }
+
+    /// A fresh cell with one owner, gate *stale*; its tag is new.
+    pub(crate) fn acquire(&self, stream: StreamKey) -> CellIndex {
+        self.acquire_tagged(stream, None)
+    }
+
+    /// The same with the tag of an epoch that exists: for its further producers.
+    pub(crate) fn acquire_tagged(&self, stream: StreamKey, tag: Option<u32>) -> CellIndex {
+        let mut book = self.book.lock();
+        let index = match book.free.pop_front() {
+            Some(index) => index,
+            None => {
+                let index = u32::try_from(book.entries.len()).unwrap_or(u32::MAX);
+                assert!(locate(index).0 < CHUNKS, "more than 268 million cells in one engine");
+                self.ensure_chunk(locate(index).0);
+                book.entries.push(Entry { owners: 0, stream });
+                index
+            }
+        };
+        book.entries[index as usize] = Entry { owners: 1, stream };
+        let tag = tag.unwrap_or_else(|| {
+            let tag = book.next_tag;
+            book.next_tag = tag.wrapping_add(1) & TAG_MASK as u32;
+            tag
+        });
+        let cell = self.get(index);
+        let counts = [&cell.packets, &cell.bytes, &cell.frames_lost, &cell.keys_tracks];
+        for word in counts.into_iter().chain([&cell.last, &cell.peer]) {
+            word.store(0, Ordering::Relaxed);
+        }
+        cell.gaps.store(0, Ordering::Relaxed);
+        cell.flags.store(Flags::new(Gate::Stale, false, tag, 0), Ordering::SeqCst);
+        index
+    }
+
+    /// One more owner.
+    pub(crate) fn retain(&self, index: CellIndex) {
+        self.book.lock().entries[index as usize].owners += 1;
+    }
+
+    /// One owner less; after the last one the cell rests until it is known to be unread.
+    pub(crate) fn release(&self, index: CellIndex) {
+        let mut book = self.book.lock();
+        let entry = &mut book.entries[index as usize];
+        debug_assert!(entry.owners > 0, "a cell released once too often");
+        entry.owners -= 1;
+        if entry.owners == 0 {
+            let flags = &self.get(index).flags;
+            flags.store(flags.load(Ordering::SeqCst).with(Gate::Stale, 0), Ordering::SeqCst);
+            book.resting.push(index);
+        }
+    }
+
+    /// Cells that nobody owns any more, and that by-id look-ups may still be reading.
+    pub(crate) fn take_resting(&self) -> Vec<CellIndex> {
+        std::mem::take(&mut self.book.lock().resting)
+    }
+
+    /// Cells that nobody can be reading any more: ready for use.
+    pub(crate) fn recycle(&self, cells: &[CellIndex]) {
+        self.book.lock().free.extend(cells);
+    }
+
+    /// The stream that a cell in use belongs to.
+    pub(crate) fn stream_of(&self, index: CellIndex) -> Option<StreamKey> {
+        let book = self.book.lock();
+        book.entries.get(index as usize).filter(|entry| entry.owners > 0).map(|entry| entry.stream)
+    }
+
+    /// Where the word that counts stands, for a cell of tag `tag`: the cell itself, or the one
+    /// that it was moved to.
+    pub(crate) fn home_of(&self, index: CellIndex) -> CellIndex {
+        let flags = self.get(index).flags.load(Ordering::SeqCst);
+        if flags.gate() == Gate::Moved { flags.cut() } else { index }
+    }
+
+    /// Puts the cell on the monitor's list; answers whether the list was empty, so that one wake
+    /// is due. Wait-free but for the retry when two producers push at the same moment.
+    pub(crate) fn tell(&self, index: CellIndex) -> bool {
+        let cell = self.get(index);
+        // Claims the node: 0 = not listed. Relaxed: the push below publishes. A node that is
+        // listed already is one that the monitor has not taken yet: it will read this cell.
+        if cell.next.compare_exchange(0, END, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        let mut head = self.told.load(Ordering::Relaxed);
+        loop {
+            cell.next.store(head, Ordering::Relaxed);
+            // Release pairs with the acquire swap of `drain_told`: what the producer counted
+            // before is visible to the monitor.
+            match self.told.compare_exchange_weak(head, index, Ordering::Release, Ordering::Relaxed)
+            {
+                Ok(_) => return head == END,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Takes the whole list. The monitor only.
+    pub(crate) fn drain_told(&self, out: &mut Vec<CellIndex>) {
+        let mut index = self.told.swap(END, Ordering::Acquire);
+        while index != END {
+            out.push(index);
+            // 0 lets the next tell claim the node again.
+            index = self.get(index).next.swap(0, Ordering::AcqRel);
+        }
+    }
+
+    pub(crate) fn has_told(&self) -> bool {
+        self.told.load(Ordering::Relaxed) != END
+    }
+
+    /// Cells in use, and cells ever made.
+    #[cfg(test)]
+    pub(crate) fn usage(&self) -> (usize, usize) {
+        let book = self.book.lock();
+        let made = book.entries.len() - 1;
+        (made - book.free.len() - book.resting.len(), made)
+    }
+}
+
+/// All cells and marks of an installed chunk become zero, as they were made. Not by writing, where
+/// the system does it by taking the pages back.
+fn zero(base: *mut Cell, chunk: usize) {
+    let bytes = chunk_layout(chunk).size();
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: whole pages of one allocation of our own, which the system replaces by zeroes.
+        // All of it is atomics, so that a late writer sees either.
+        if unsafe { libc::madvise(base.cast(), bytes, libc::MADV_DONTNEED) } == 0 {
+            return;
+        }
+    }
+    let words = base.cast::<AtomicU32>();
+    for word in 0..bytes / size_of::<AtomicU32>() {
+        // SAFETY: within the chunk, which is made of atomic words.
+        unsafe { &*words.add(word) }.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Cells {
+    fn drop(&mut self) {
+        for (chunk, base) in self.chunks.iter_mut().enumerate() {
+            let base = *base.get_mut();
+            if !base.is_null() {
+                // SAFETY: allocated in `ensure_chunk` with this layout; whoever holds a cell
+                // holds the engine's shared part and so keeps `self` alive.
+                unsafe { dealloc(base.cast::<u8>(), chunk_layout(chunk)) };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: StreamKey = StreamKey { slot: 7, generation: 1 };
+
+    #[test]
+    fn indexes_find_their_chunk() {
+        assert_eq!(locate(0), (0, 0));
+        assert_eq!(locate(1023), (0, 1023));
+        assert_eq!(locate(1024), (1, 0));
+        assert_eq!(locate(3071), (1, 2047));
+        assert_eq!(locate(3072), (2, 0));
+        assert_eq!(locate(IN_SMALLER - 1), (5, 32_767));
+        assert_eq!(locate(IN_SMALLER), (6, 0));
+        assert_eq!(locate(IN_SMALLER + LARGEST_CHUNK), (7, 0));
+        assert_eq!(locate(IN_SMALLER + 3 * LARGEST_CHUNK - 1), (8, 65_535));
+    }
+
+    #[test]
+    fn a_cell_returns_when_its_last_owner_lets_go() {
+        let cells = Cells::new();
+        let first = cells.acquire(KEY);
+        let tag = cells.get(first).flags.load(Ordering::SeqCst).tag();
+        cells.retain(first);
+        cells.release(first);
+        assert_eq!(cells.stream_of(first), Some(KEY), "its recorder still holds it");
+        assert_ne!(cells.acquire(KEY), first);
+        cells.release(first);
+        assert_eq!(cells.stream_of(first), None);
+        assert_eq!(cells.take_resting(), [first]);
+        cells.recycle(&[first]);
+        let again = cells.acquire(KEY);
+        assert_eq!(again, first, "reused");
+        assert_ne!(cells.get(again).flags.load(Ordering::SeqCst).tag(), tag, "under a new tag");
+    }
+
+    #[test]
+    fn many_cells_stay_where_they_are() {
+        let cells = Cells::new();
+        let all: Vec<_> = (0..10_000).map(|_| cells.acquire(KEY)).collect();
+        for index in &all {
+            cells.get(*index).packets.store(u64::from(*index), Ordering::Relaxed);
+        }
+        assert!(all.iter().all(|i| cells.get(*i).packets.load(Ordering::Relaxed) == u64::from(*i)));
+        assert_eq!(cells.usage(), (10_000, 10_000));
+    }
+
+    #[test]
+    fn a_loan_is_found_under_its_mark_until_it_is_over() {
+        let memory = Memory::new();
+        let cells = &memory.cells;
+        let index = cells.acquire(KEY);
+        let mark = cells.lend(index, 5);
+        assert_eq!(mark >> LOAN_BITS, 5);
+        assert!(std::ptr::eq(cells.lent(index, mark).unwrap(), cells.get(index)));
+        assert!(cells.lent(index, mark + 1).is_none() && cells.lent(index + 1, mark).is_none());
+        assert!(cells.lent(index, 0).is_none() && cells.lent(index + 1, 0).is_none());
+        assert!(cells.lent((1 << 26) - 1, mark).is_none() && cells.lent(u32::MAX, mark).is_none());
+        cells.take_back(index);
+        assert!(cells.lent(index, mark).is_none());
+        let mark = cells.lend(index, 5);
+        cells.get(index).packets.store(3, Ordering::Relaxed);
+        let tag = cells.get(index).flags.load(Ordering::SeqCst).tag();
+        assert!(memory.is_idle());
+        memory.clear();
+        assert!(cells.lent(index, mark).is_none(), "void for the next engine");
+        assert_eq!(cells.get(index).packets.load(Ordering::Relaxed), 0);
+        assert_eq!((cells.usage(), cells.acquire(KEY)), ((0, 0), 1));
+        assert_ne!(cells.get(1).flags.load(Ordering::SeqCst).tag(), tag);
+        assert_ne!(cells.lend(1, 5), mark);
+        let copy = memory.clone();
+        assert!(!memory.is_idle());
+        drop(copy);
+    }
+
+    #[test]
+    fn a_cell_tells_once_until_it_was_heard() {
+        let cells = Cells::new();
+        let (a, b) = (cells.acquire(KEY), cells.acquire(KEY));
+        assert!(cells.tell(a), "the list was empty: wake");
+        assert!(!cells.tell(b) && !cells.tell(a));
+        let mut heard = Vec::new();
+        cells.drain_told(&mut heard);
+        heard.sort_unstable();
+        assert_eq!(heard, [a, b]);
+        assert!(cells.tell(a));
+    }
+}
