@@ -226,7 +226,8 @@ impl Notifier {
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        let callbacks = (state.on_exhausted.take(), state.on_restored.take(), state.on_event.take());
+        let callbacks =
+            (state.on_exhausted.take(), state.on_restored.take(), state.on_event.take());
         drop(state);
         drop(callbacks);
         self.changed.notify_all();

@@ -4,7 +4,6 @@
 //! The lock is held for a step or a copy, never while host code runs, and never on the packet
 //! path.
 
-use crate::slab::{CellIndex, Cells};
 use crate::config::{InputConfig, InputsUpdate};
 use crate::error::Error;
 use crate::handover;
@@ -12,6 +11,7 @@ use crate::machine::Machine;
 use crate::plane::Plane;
 use crate::routes::RouteInputs;
 use crate::rules::{DEFAULT_LEARNED_FLOOR_MS, HealthConfig, Silence, or};
+use crate::slab::{CellIndex, Cells};
 use crate::spans::ms_to_ns;
 use crate::sync::{Arc, AtomicBool, AtomicU32, Mutex, Ordering};
 use crate::types::{Nanos, Priority, StreamKey};

@@ -218,7 +218,11 @@ pub(super) fn give_sized<T: Sized0>(out: *mut T, value: &T) -> Result<(), Refusa
 }
 
 /// Hands a text to the caller, who frees it with `changeover_string_free`.
-pub(super) fn give_text(name: &'static str, out: *mut *mut c_char, text: String) -> Result<(), Refusal> {
+pub(super) fn give_text(
+    name: &'static str,
+    out: *mut *mut c_char,
+    text: String,
+) -> Result<(), Refusal> {
     wanted(name, out)?;
     let text = CString::new(text).unwrap_or_else(|nul| {
         let text = String::from_utf8_lossy(&nul.into_vec()).replace('\0', " ");

@@ -63,9 +63,8 @@ pub struct changeover_driver_call {
 }
 
 /// What a driver does with one call, and answers (`CHANGEOVER_ANSWER_*`).
-pub type changeover_driver_fn = Option<
-    extern "C" fn(call: *const changeover_driver_call, user_data: *mut c_void) -> i32,
->;
+pub type changeover_driver_fn =
+    Option<extern "C" fn(call: *const changeover_driver_call, user_data: *mut c_void) -> i32>;
 /// What a driver does with a call that needs no answer.
 pub type changeover_driver_note_fn =
     Option<extern "C" fn(call: *const changeover_driver_call, user_data: *mut c_void)>;
@@ -169,12 +168,14 @@ impl CDriver {
         self.data.own();
     }
 
-    fn outgoing(&self, stream: &str, input: Option<&InputConfig>, buffer: Option<&str>) -> Outgoing {
-        let texts = [
-            c(stream),
-            c(input.map_or("", |input| &input.address)),
-            c(buffer.unwrap_or_default()),
-        ];
+    fn outgoing(
+        &self,
+        stream: &str,
+        input: Option<&InputConfig>,
+        buffer: Option<&str>,
+    ) -> Outgoing {
+        let texts =
+            [c(stream), c(input.map_or("", |input| &input.address)), c(buffer.unwrap_or_default())];
         let shown = |there: bool, text: &CString| {
             if there { text.as_ptr() } else { std::ptr::null() }
         };
@@ -217,7 +218,9 @@ impl CDriver {
             CHANGEOVER_ANSWER_FAILED => Answer::Failed("the driver answered: failed".to_owned()),
             CHANGEOVER_ANSWER_UNSUPPORTED => Answer::Unsupported,
             CHANGEOVER_ANSWER_LATER => return Answer::Later,
-            other => Answer::Failed(format!("the driver answered {other}, which stands for nothing")),
+            other => {
+                Answer::Failed(format!("the driver answered {other}, which stands for nothing"))
+            }
         };
         // Where the host has answered through the token before, that counts.
         if let Ok(pending) = tenant.answers.take(super::slots::Parts::of(handle)) {

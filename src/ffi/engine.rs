@@ -4,8 +4,7 @@ use std::ffi::c_char;
 use std::time::Duration;
 
 use super::boundary::{
-    give, give_sized, give_text, guard, guard_or, opt_read, opt_text, room, sized, text,
-    wanted,
+    give, give_sized, give_text, guard, guard_or, opt_read, opt_text, room, sized, text, wanted,
 };
 use super::codes::Refusal;
 use super::config::{
@@ -248,10 +247,7 @@ pub extern "C" fn changeover_register_json(
 ///
 /// Any thread, also inside callbacks of the same stream.
 #[unsafe(no_mangle)]
-pub extern "C" fn changeover_unregister(
-    engine: changeover_engine,
-    stream: *const c_char,
-) -> i32 {
+pub extern "C" fn changeover_unregister(engine: changeover_engine, stream: *const c_char) -> i32 {
     guard(|| Ok(tenant::engine(engine.raw)?.engine.unregister(text("stream", stream)?)?))
 }
 
@@ -377,10 +373,7 @@ pub extern "C" fn changeover_set_config_json(
 
 /// The policy as it was set, as a JSON text. Free it with `changeover_string_free`. Any thread.
 #[unsafe(no_mangle)]
-pub extern "C" fn changeover_config_json(
-    engine: changeover_engine,
-    out: *mut *mut c_char,
-) -> i32 {
+pub extern "C" fn changeover_config_json(engine: changeover_engine, out: *mut *mut c_char) -> i32 {
     guard(|| {
         wanted("out", out)?;
         let config = tenant::engine(engine.raw)?.engine.config();
@@ -418,10 +411,7 @@ pub extern "C" fn changeover_stats(
 
 /// Everything in OpenMetrics text. Free it with `changeover_string_free`. Any thread.
 #[unsafe(no_mangle)]
-pub extern "C" fn changeover_metrics_text(
-    engine: changeover_engine,
-    out: *mut *mut c_char,
-) -> i32 {
+pub extern "C" fn changeover_metrics_text(engine: changeover_engine, out: *mut *mut c_char) -> i32 {
     guard(|| {
         wanted("out", out)?;
         let text = tenant::engine(engine.raw)?.engine.metrics_text();
@@ -479,4 +469,3 @@ pub extern "C" fn changeover_hand_run_calls(engine: changeover_engine) -> i32 {
 fn hand(tenant: &Tenant) -> Result<&(crate::hand::HandEngine, Arc<CDriver>), Refusal> {
     tenant.hand.as_ref().ok_or(Refusal::Unsupported("the engine is not driven by hand"))
 }
-

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::bell::EventFd;
 use super::boundary::{fill, give, give_sized, give_text, guard, guard_or, room, sized, wanted};
+use super::changeover_engine;
 use super::codes::Refusal;
 use super::slots::Kind;
 use super::status::{reason_to_c, unix_ns};
 use super::tenant::{self, find};
-use super::changeover_engine;
 use crate::error::Error;
 use crate::events::{Event, EventKind, Subscription};
 use crate::hostcall;
@@ -419,4 +419,3 @@ fn next(events: changeover_events, timeout_ms: u32) -> Result<Option<Event>, Ref
     }
     Ok(reader.queue.recv_timeout(Duration::from_millis(timeout_ms.into())))
 }
-

@@ -118,7 +118,9 @@ impl Host {
         engine.set_restored_callback(c.on_restored.map(|call| self.stream_callback(call)));
         let events = c.on_event.is_some() || c.on_log.is_some();
         let host = Arc::clone(self);
-        engine.set_event_callback(events.then(|| Box::new(move |event: &Event| host.tell(event)) as _));
+        engine.set_event_callback(
+            events.then(|| Box::new(move |event: &Event| host.tell(event)) as _),
+        );
     }
 
     fn stream_callback(
@@ -139,9 +141,9 @@ impl Host {
         }
         if let Some(call) = self.callbacks.on_log {
             let level = match event.kind {
-                EventKind::Exhausted | EventKind::InputDegraded { .. } | EventKind::Stall { .. } => {
-                    CHANGEOVER_LOG_WARNING
-                }
+                EventKind::Exhausted
+                | EventKind::InputDegraded { .. }
+                | EventKind::Stall { .. } => CHANGEOVER_LOG_WARNING,
                 _ => CHANGEOVER_LOG_INFO,
             };
             let stream = event.stream.as_deref().unwrap_or("-");

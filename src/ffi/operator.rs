@@ -133,10 +133,7 @@ pub extern "C" fn changeover_hold_input(
 
 /// Ends the operator's hold; the normal rules apply again. Any thread.
 #[unsafe(no_mangle)]
-pub extern "C" fn changeover_release_hold(
-    engine: changeover_engine,
-    stream: *const c_char,
-) -> i32 {
+pub extern "C" fn changeover_release_hold(engine: changeover_engine, stream: *const c_char) -> i32 {
     guard(|| Ok(tenant::engine(engine.raw)?.engine.release_hold(text("stream", stream)?)?))
 }
 

@@ -169,14 +169,15 @@ pub(super) fn enter(parts: Parts) -> Option<Inside> {
     Some(Inside { tenant: unsafe { &*tenant }, door })
 }
 
-/// A reference to the slot's engine, for calls that take their time.
-pub(super) fn tenant(parts: Parts) -> Option<Arc<Tenant>> {
-    let inside = enter(parts)?;
-    // SAFETY: the pointer came out of `Arc::into_raw`, and the slot's reference lives while we
-    // are inside.
-    unsafe {
-        Arc::increment_strong_count(from_ref(inside.tenant));
-        Some(Arc::from_raw(from_ref(inside.tenant)))
+impl Inside {
+    /// A reference to the slot's engine, for calls that take their time.
+    pub(super) fn reference(&self) -> Arc<Tenant> {
+        // SAFETY: the pointer came out of `Arc::into_raw`, and the slot's reference lives while
+        // we are inside.
+        unsafe {
+            Arc::increment_strong_count(from_ref(self.tenant));
+            Arc::from_raw(from_ref(self.tenant))
+        }
     }
 }
 
@@ -191,8 +192,10 @@ pub(super) struct Claim {
 pub(super) fn claim() -> Option<(Claim, Memory)> {
     for (at, slot) in SLOTS.iter().enumerate() {
         // Acquire pairs with the release by which the last engine here let go.
-        let taken =
-            slot.claimed.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed).is_err();
+        let taken = slot
+            .claimed
+            .compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed)
+            .is_err();
         if taken {
             continue;
         }
@@ -271,7 +274,8 @@ pub(super) fn vacate(parts: Parts) {
 
 /// The mark of something new in this slot: it comes again after 2^26 of them.
 pub(super) fn next_mark(slot: usize, kind: Kind) -> u32 {
-    let generation = SLOTS[slot].generation.fetch_add(1, Ordering::Relaxed) & ((1 << LOAN_BITS) - 1);
+    let generation =
+        SLOTS[slot].generation.fetch_add(1, Ordering::Relaxed) & ((1 << LOAN_BITS) - 1);
     (kind as u32) << LOAN_BITS | generation
 }
 
@@ -280,7 +284,8 @@ pub(super) fn recorder_handle(slot: usize, cell: CellIndex, mark: u32) -> u64 {
     Parts { index: cell, slot, mark }.raw()
 }
 
-const _: () = assert!(INDEX_BITS + SLOT_BITS + LOAN_BITS + 4 == 64 && 1 << SLOT_BITS == MAX_ENGINES);
+const _: () =
+    assert!(INDEX_BITS + SLOT_BITS + LOAN_BITS + 4 == 64 && 1 << SLOT_BITS == MAX_ENGINES);
 
 #[cfg(test)]
 mod tests {

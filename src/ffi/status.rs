@@ -4,7 +4,9 @@
 use std::ffi::c_char;
 use std::time::SystemTime;
 
-use super::boundary::{fill, give, give_sized, give_text, guard, guard_or, room, sized, text, wanted};
+use super::boundary::{
+    fill, give, give_sized, give_text, guard, guard_or, room, sized, text, wanted,
+};
 use super::{changeover_engine, tenant};
 use crate::types::{InputStatus, StreamStatus, SwitchReason};
 
@@ -284,10 +286,7 @@ pub extern "C" fn changeover_active_input(
 /// Whether the stream is exhausted (no usable input is left): 1 or 0; negative: a code. Any
 /// thread.
 #[unsafe(no_mangle)]
-pub extern "C" fn changeover_is_exhausted(
-    engine: changeover_engine,
-    stream: *const c_char,
-) -> i32 {
+pub extern "C" fn changeover_is_exhausted(engine: changeover_engine, stream: *const c_char) -> i32 {
     guard_or(|| {
         let status = tenant::engine(engine.raw)?.engine.runtime_status(text("stream", stream)?)?;
         Ok(status.exhausted.into())

@@ -119,17 +119,15 @@ pub(super) fn find(raw: u64, kind: Kind) -> Result<(Arc<Tenant>, Parts), Refusal
     if !parts.is(kind) {
         return Err(Refusal::InvalidHandle);
     }
-    let tenant = slots::tenant(parts).ok_or(Refusal::InvalidHandle)?;
-    if kind == Kind::Engine && tenant.handle != parts {
+    let inside = slots::enter(parts).ok_or(Refusal::InvalidHandle)?;
+    if kind == Kind::Engine && inside.handle != parts {
         return Err(Refusal::InvalidHandle);
     }
-    // Before any lock: in a forked child its owner may not exist.
-    if tenant.pid != std::process::id() {
-        // Nothing of it may run its course here, not even its end.
-        std::mem::forget(tenant);
+    // Before any lock is taken, whose owner may not exist in a forked child.
+    if inside.pid != std::process::id() {
         return Err(Refusal::Forked);
     }
-    Ok((tenant, parts))
+    Ok((inside.reference(), parts))
 }
 
 pub(super) fn engine(raw: u64) -> Result<Arc<Tenant>, Refusal> {

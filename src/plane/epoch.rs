@@ -1,9 +1,9 @@
 //! The cells of one open epoch, and what they have counted.
 
 use crate::cell::Cell;
-use crate::slab::{CellIndex, Cells};
 use crate::machine::Counts;
 use crate::publish::PRECISE;
+use crate::slab::{CellIndex, Cells};
 use crate::sync::Ordering::{Acquire, Relaxed, Release};
 use crate::types::{Epoch, Priority};
 
