@@ -31,7 +31,7 @@
  *     changeover_recorder recorder;    // one per producer thread
  *     changeover_recorder_open(engine, "news", 0, 0, &recorder);
  *     while ((n = recv(fd, buffer, sizeof buffer, 0)) > 0)
- *         if (changeover_record(recorder, changeover_packet_of((size_t)n)) > 0)
+ *         if (changeover_record_bytes(recorder, (uint32_t)n) > 0)
  *             send(out, buffer, (size_t)n, 0);
  *
  *     changeover_recorder_close(recorder);
@@ -41,8 +41,8 @@
  *
  * Answers. A function that answers int32_t (or int64_t) answers a negative CHANGEOVER_* code where
  *   it refuses: nothing was changed then, and nothing was written but the thread's last error.
- *   The list of codes is closed; changeover_strerror has a text for each, changeover_last_error_text
- *   what went wrong in particular.
+ *   The list of codes is closed; changeover_strerror has a text for each,
+ *   changeover_last_error_text what went wrong in particular.
  *
  * Handles (changeover_engine, changeover_recorder, ...) are numbers, not pointers; 0 is none. One
  *   that is stale, closed, of another kind or garbage answers CHANGEOVER_INVALID_HANDLE and touches
@@ -60,7 +60,7 @@
  *   (const char *) are not.
  *
  * Threads. Every function may be called from any thread, at any time, also while another thread
- *   destroys the engine. changeover_record, _record_batch, _record_precise and _record_at, with one
+ *   destroys the engine. changeover_record and its kin (_bytes, _batch, _precise, _at), with one
  *   recorder, are for one thread at a time; they are wait-free and async-signal-safe (not on an
  *   engine that is driven by hand; errno may change). changeover_record_packet is lock-free, and
  *   not async-signal-safe. Everything else takes short locks and waits for nobody's code, unless
@@ -251,6 +251,82 @@
 // The answer comes later, from any thread, by `changeover_answer`.
 #define CHANGEOVER_ANSWER_LATER 3
 
+// Log level: something needs attention.
+#define CHANGEOVER_LOG_WARNING 1
+
+// Log level: what happens.
+#define CHANGEOVER_LOG_INFO 2
+
+// `changeover_packet.tracks`: video.
+#define CHANGEOVER_TRACK_VIDEO 1
+
+// `changeover_packet.tracks`: audio.
+#define CHANGEOVER_TRACK_AUDIO 2
+
+// `changeover_packet.tracks`: something else: data, tables, padding.
+#define CHANGEOVER_TRACK_OTHER 4
+
+// What follows when a held input dies: the hold ends, the normal rules apply.
+#define CHANGEOVER_WHEN_DEAD_RELEASE 0
+
+// The stream stays with the dead input until the hold ends.
+#define CHANGEOVER_WHEN_DEAD_KEEP 1
+
+// A state. Input: eligible, but not the delivering active one. Stream: waiting for its first
+// packets, or without inputs.
+#define CHANGEOVER_STATUS_IDLE 0
+
+// Input: the stream's active one, delivering; at most one. Stream: its active input delivers.
+#define CHANGEOVER_STATUS_ACTIVE 1
+
+// Input: failed, not eligible. Stream: exhausted, no usable input is left.
+#define CHANGEOVER_STATUS_DEGRADED 2
+
+// Switched off by the operator (a stream: all of its inputs).
+#define CHANGEOVER_STATUS_STOPPED 3
+
+// Why the active input changed: the stream's first activation.
+#define CHANGEOVER_REASON_INITIAL 1
+
+// A source reported an error, or its start failed.
+#define CHANGEOVER_REASON_ERROR 2
+
+// No packet for the packet timeout, or no first packet within the connect timeout.
+#define CHANGEOVER_REASON_TIMEOUT 3
+
+// The operator switched, or disabled the active input.
+#define CHANGEOVER_REASON_MANUAL 4
+
+// A better input has proved itself.
+#define CHANGEOVER_REASON_FAILBACK 5
+
+// The stream was exhausted and something came back.
+#define CHANGEOVER_REASON_RECOVERY 6
+
+// A better input was added.
+#define CHANGEOVER_REASON_INPUT_ADDED 7
+
+// The active input was removed.
+#define CHANGEOVER_REASON_INPUT_REMOVED 8
+
+// Its bitrate fell below the rule's minimum.
+#define CHANGEOVER_REASON_BITRATE 9
+
+// Its frame rate fell below the rule's minimum.
+#define CHANGEOVER_REASON_FPS 10
+
+// Its packet loss rose above the rule's maximum.
+#define CHANGEOVER_REASON_LOSS 11
+
+// Its video fell silent while its audio went on.
+#define CHANGEOVER_REASON_TRACK_SILENCE 12
+
+// The host raised a condition; the detail names it.
+#define CHANGEOVER_REASON_CONDITION 13
+
+// The operator's hold has ended, and a better input was waiting.
+#define CHANGEOVER_REASON_HOLD_RELEASED 14
+
 // An input failed: `input_priority`, `reason` (its class), `detail`.
 #define CHANGEOVER_EVENT_INPUT_DEGRADED 1
 
@@ -331,6 +407,18 @@
 // `aligned` is there: the cut waited for a keyframe.
 #define CHANGEOVER_EVENT_HAS_ALIGNED 16
 
+// Send the packet with the times in `*out`.
+#define CHANGEOVER_MAPPED_AT 0
+
+// It has no time. Nothing was changed; send it or not.
+#define CHANGEOVER_MAPPED_UNTIMED 1
+
+// Its time on the output has been filled already: drop it.
+#define CHANGEOVER_MAPPED_OVERLAP 2
+
+// It belongs to an older cut: drop it.
+#define CHANGEOVER_MAPPED_STALE 3
+
 // Eyes for MPEG transport stream, plain or in RTP.
 #define CHANGEOVER_EYES_MPEGTS 0
 
@@ -351,94 +439,6 @@
 
 // `dts` is there.
 #define CHANGEOVER_SIGHT_HAS_DTS 8
-
-// Log level: something needs attention.
-#define CHANGEOVER_LOG_WARNING 1
-
-// Log level: what happens.
-#define CHANGEOVER_LOG_INFO 2
-
-// What follows when a held input dies: the hold ends, the normal rules apply.
-#define CHANGEOVER_WHEN_DEAD_RELEASE 0
-
-// The stream stays with the dead input until the hold ends.
-#define CHANGEOVER_WHEN_DEAD_KEEP 1
-
-// `changeover_packet.tracks`: video.
-#define CHANGEOVER_TRACK_VIDEO 1
-
-// `changeover_packet.tracks`: audio.
-#define CHANGEOVER_TRACK_AUDIO 2
-
-// `changeover_packet.tracks`: something else: data, tables, padding.
-#define CHANGEOVER_TRACK_OTHER 4
-
-// A state. Input: eligible, but not the delivering active one. Stream: waiting for its first
-// packets, or without inputs.
-#define CHANGEOVER_STATUS_IDLE 0
-
-// Input: the stream's active one, delivering; at most one. Stream: its active input delivers.
-#define CHANGEOVER_STATUS_ACTIVE 1
-
-// Input: failed, not eligible. Stream: exhausted, no usable input is left.
-#define CHANGEOVER_STATUS_DEGRADED 2
-
-// Switched off by the operator (a stream: all of its inputs).
-#define CHANGEOVER_STATUS_STOPPED 3
-
-// Why the active input changed: the stream's first activation.
-#define CHANGEOVER_REASON_INITIAL 1
-
-// A source reported an error, or its start failed.
-#define CHANGEOVER_REASON_ERROR 2
-
-// No packet for the packet timeout, or no first packet within the connect timeout.
-#define CHANGEOVER_REASON_TIMEOUT 3
-
-// The operator switched, or disabled the active input.
-#define CHANGEOVER_REASON_MANUAL 4
-
-// A better input has proved itself.
-#define CHANGEOVER_REASON_FAILBACK 5
-
-// The stream was exhausted and something came back.
-#define CHANGEOVER_REASON_RECOVERY 6
-
-// A better input was added.
-#define CHANGEOVER_REASON_INPUT_ADDED 7
-
-// The active input was removed.
-#define CHANGEOVER_REASON_INPUT_REMOVED 8
-
-// Its bitrate fell below the rule's minimum.
-#define CHANGEOVER_REASON_BITRATE 9
-
-// Its frame rate fell below the rule's minimum.
-#define CHANGEOVER_REASON_FPS 10
-
-// Its packet loss rose above the rule's maximum.
-#define CHANGEOVER_REASON_LOSS 11
-
-// Its video fell silent while its audio went on.
-#define CHANGEOVER_REASON_TRACK_SILENCE 12
-
-// The host raised a condition; the detail names it.
-#define CHANGEOVER_REASON_CONDITION 13
-
-// The operator's hold has ended, and a better input was waiting.
-#define CHANGEOVER_REASON_HOLD_RELEASED 14
-
-// Send the packet with the times in `*out`.
-#define CHANGEOVER_MAPPED_AT 0
-
-// It has no time. Nothing was changed; send it or not.
-#define CHANGEOVER_MAPPED_UNTIMED 1
-
-// Its time on the output has been filled already: drop it.
-#define CHANGEOVER_MAPPED_OVERLAP 2
-
-// It belongs to an older cut: drop it.
-#define CHANGEOVER_MAPPED_STALE 3
 
 // The right to answer one driver call. 0 = none.
 typedef struct changeover_answer_token {
@@ -799,21 +799,17 @@ typedef struct changeover_engine_stats {
     uint64_t failovers_total;
 } changeover_engine_stats;
 
-// An event queue. 0 = none.
-typedef struct changeover_events {
+// A producer of one input. 0 = none.
+typedef struct changeover_recorder {
     // Not for you.
     uint64_t raw;
-} changeover_events;
-
-// What one input's datagrams are looked at with. 0 = none.
-typedef struct changeover_eyes {
-    // Not for you.
-    uint64_t raw;
-} changeover_eyes;
+} changeover_recorder;
 
 // What is recorded of one packet (or datagram: whatever you record at once). Everything but
 // `bytes` is optional: what you do not know stays 0, and the rules that need it are not judged.
-// `changeover_packet_of(bytes)` makes one.
+// `changeover_packet_of(bytes)` makes one. In a hot loop, make one before it, and set its fields
+// for each packet: compilers copy a struct that a function returns through memory, which takes
+// longer than recording it.
 typedef struct changeover_packet {
     // Its size.
     uint32_t bytes;
@@ -829,36 +825,6 @@ typedef struct changeover_packet {
     // 0.
     uint8_t reserved[6];
 } changeover_packet;
-
-// What was seen in one datagram. Make it with `changeover_sight_init()` before it is written to.
-typedef struct changeover_sight {
-    // sizeof(changeover_sight).
-    size_t size;
-    // For `changeover_record`: bytes of media, frames, losses, tracks, keyframe.
-    changeover_packet packet;
-    // Where in the datagram the media is, without RTP header and padding.
-    size_t media_offset;
-    // How long it is; 0 if it is none.
-    size_t media_len;
-    // Continuity counters that jumped in it.
-    uint32_t continuity_errors;
-    // RTP packets that are lost for good, as far as this datagram tells.
-    uint32_t rtp_lost;
-    // It was here before: 1; its frames are not told again.
-    uint32_t is_repeat;
-    // `CHANGEOVER_SIGHT_HAS_*`.
-    uint32_t fields;
-    // The RTP sequence number.
-    uint32_t rtp_seq;
-    // The RTP timestamp.
-    uint32_t rtp_timestamp;
-    // The first programme clock reference in it, 27 MHz modulo 2^33 x 300.
-    uint64_t pcr;
-    // Presentation time of the first video PES in it (or of the first one), 90 kHz modulo 2^33.
-    uint64_t pts;
-    // Decoding time of the same PES.
-    uint64_t dts;
-} changeover_sight;
 
 // The receipt of a switch or hold. 0 = none.
 typedef struct changeover_ticket {
@@ -890,12 +856,6 @@ typedef struct changeover_condition {
     // Cleared for so long before the input is good again, ms. 0 = default 5,000.
     int64_t clear_ms;
 } changeover_condition;
-
-// A producer of one input. 0 = none.
-typedef struct changeover_recorder {
-    // Not for you.
-    uint64_t raw;
-} changeover_recorder;
 
 // One stream at one moment. Make it with `changeover_stream_status_init()` before it is written
 // to. The histories are in the JSON form.
@@ -983,6 +943,12 @@ typedef struct changeover_input_health {
     char last_failure[256];
 } changeover_input_health;
 
+// An event queue. 0 = none.
+typedef struct changeover_events {
+    // Not for you.
+    uint64_t raw;
+} changeover_events;
+
 // What one tick lasts: `num / den` seconds (FFmpeg's AVRational), and the width of the counter.
 typedef struct changeover_timebase {
     // 1 or more.
@@ -1030,6 +996,42 @@ typedef struct changeover_stamps {
     int64_t duration;
 } changeover_stamps;
 
+// What one input's datagrams are looked at with. 0 = none.
+typedef struct changeover_eyes {
+    // Not for you.
+    uint64_t raw;
+} changeover_eyes;
+
+// What was seen in one datagram. Make it with `changeover_sight_init()` before it is written to.
+typedef struct changeover_sight {
+    // sizeof(changeover_sight).
+    size_t size;
+    // For `changeover_record`: bytes of media, frames, losses, tracks, keyframe.
+    changeover_packet packet;
+    // Where in the datagram the media is, without RTP header and padding.
+    size_t media_offset;
+    // How long it is; 0 if it is none.
+    size_t media_len;
+    // Continuity counters that jumped in it.
+    uint32_t continuity_errors;
+    // RTP packets that are lost for good, as far as this datagram tells.
+    uint32_t rtp_lost;
+    // It was here before: 1; its frames are not told again.
+    uint32_t is_repeat;
+    // `CHANGEOVER_SIGHT_HAS_*`.
+    uint32_t fields;
+    // The RTP sequence number.
+    uint32_t rtp_seq;
+    // The RTP timestamp.
+    uint32_t rtp_timestamp;
+    // The first programme clock reference in it, 27 MHz modulo 2^33 x 300.
+    uint64_t pcr;
+    // Presentation time of the first video PES in it (or of the first one), 90 kHz modulo 2^33.
+    uint64_t pts;
+    // Decoding time of the same PES.
+    uint64_t dts;
+} changeover_sight;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1045,438 +1047,6 @@ uint32_t changeover_version(void);
 // The library's version as a text, `0.1.0`. Not to be freed. Wait-free, async-signal-safe.
 const char *changeover_version_text(void);
 
-// Frees a text that a call of this library gave. NULL is fine.
-//
-// Any thread. A text is freed once; each call that gives one says so.
-void changeover_string_free(char *text);
-
-// What a code means, in English: a constant text, never NULL, not to be freed.
-//
-// Any thread; wait-free. Numbers that are no code get a text that says so.
-const char *changeover_strerror(int32_t code);
-
-// The code that the last failed call on this thread answered; `CHANGEOVER_OK` if none has.
-//
-// Calls that work do not change it. `changeover_record` and its kin never write it (they may be
-// called from signal handlers): their code is the answer itself.
-int32_t changeover_last_error(void);
-
-// The details of the last failed call on this thread: which argument, which stream, what to do.
-// Never NULL, not to be freed; valid until the next call on this thread that fails.
-const char *changeover_last_error_text(void);
-
-// Answers a driver call that was answered CHANGEOVER_ANSWER_LATER (or is still running; the
-// first answer counts). `answer` is one of the other `CHANGEOVER_ANSWER_*`; `why` is for people,
-// may be NULL, and is used where it failed.
-//
-// Any thread, also inside callbacks. Never blocks. The token is used up, whether or not the
-// answer came in time (what comes too late is ignored). Answers CHANGEOVER_INVALID_HANDLE for
-// one that is used up: by an answer, by a later call for the same input, or by the engine's end.
-int32_t changeover_answer(changeover_answer_token token, int32_t answer, const char *why);
-
-// Makes an engine and starts its threads. `options` NULL = every default.
-//
-// Any thread. The first one in a process takes about a millisecond (it calibrates its clock).
-// Everything that `options` points to is copied, but for the `user_data`s, which are yours until
-// their `destroy` is called. On error `*out` is not written, and no `destroy` is called:
-// CHANGEOVER_TOO_MANY_ENGINES (256), _THREAD, and what is wrong with the options.
-int32_t changeover_engine_create(const changeover_engine_options *options, changeover_engine *out);
-
-// Ends an engine: unregisters every stream, lets the final stops run, ends the threads, closes
-// everything that was opened on it. Handles of it answer CHANGEOVER_INVALID_HANDLE from then on.
-// `detached_calls` may be NULL; otherwise it gets the number of driver calls and callbacks that
-// had not returned within the shutdown timeout: their threads were left to themselves, and they
-// must not use the engine any more.
-//
-// Any thread but the engine's own: inside a callback or driver call it answers
-// CHANGEOVER_WOULD_BLOCK, and nothing is changed. May block. Other threads may be in any call on
-// the engine meanwhile. Destroying twice answers CHANGEOVER_INVALID_HANDLE.
-int32_t changeover_engine_destroy(changeover_engine engine, uint64_t *detached_calls);
-
-// The same without letting go of the handles: afterwards calls answer CHANGEOVER_SHUT_DOWN,
-// recorders CHANGEOVER_STALE, event queues can be read to their end. Destroy it all the same.
-int32_t changeover_engine_shutdown(changeover_engine engine, uint64_t *detached_calls);
-
-// Takes other callbacks in the place of those in force; NULL = none. Those replaced may still
-// be running (on the notifier thread) when this returns; their `destroy` is called after that.
-//
-// Any thread, also inside a callback.
-int32_t changeover_set_callbacks(changeover_engine engine, const changeover_callbacks *callbacks);
-
-// Starts supervising a stream. Its best input is started (or, hot, awaited); this call waits for
-// nobody. Everything is copied.
-//
-// Any thread. On error nothing is changed: CHANGEOVER_ALREADY_REGISTERED, _EMPTY_STREAM_ID,
-// _BAD_STREAM_ID, _DUPLICATE_PRIORITY, _NEGATIVE_DURATION, _BAD_NUMBER, _SHUT_DOWN.
-int32_t changeover_register(changeover_engine engine, const changeover_stream_config *stream);
-
-// The same from a JSON text: `{"id": "news", "inputs": [{"priority": 0, "hot": true, "address":
-// "udp://main"}], ...}`, with the names of the structs of the Rust API.
-int32_t changeover_register_json(changeover_engine engine, const char *stream);
-
-// Ends supervision of a stream. After this returns no event, callback or driver call of it
-// begins, except one final stop for each activation still running. Its recorders answer
-// CHANGEOVER_STALE (close them all the same).
-//
-// Any thread, also inside callbacks of the same stream.
-int32_t changeover_unregister(changeover_engine engine, const char *stream);
-
-// The same, and waits until every driver call and callback of the stream has returned: up to
-// `timeout_ms` milliseconds. CHANGEOVER_TIMED_OUT: it is unregistered, but a call has not
-// returned. CHANGEOVER_WOULD_BLOCK (inside a callback or driver call; driven by hand): nothing
-// is changed. May block.
-int32_t changeover_unregister_and_wait(changeover_engine engine,
-                                       const char *stream,
-                                       uint32_t timeout_ms);
-
-// Whether a stream of this id is registered: 1 or 0; negative: a code. Any thread.
-int32_t changeover_is_registered(changeover_engine engine, const char *stream);
-
-// The ids of all registered streams, sorted, one to a line (ids have no control characters).
-// `count` may be NULL. Free the text with `changeover_string_free`. Any thread.
-int32_t changeover_registered_streams(changeover_engine engine, char **out, size_t *count);
-
-// Adds, removes and updates inputs in one atomic step; at most one move results.
-//
-// Any thread. On error nothing is changed: CHANGEOVER_DUPLICATE_PRIORITY for one that is added
-// though it exists, or named twice; _UNKNOWN_INPUT for one that is removed or updated though it
-// does not exist; _NEGATIVE_DURATION, _BAD_NUMBER, _UNKNOWN_STREAM.
-int32_t changeover_update_inputs(changeover_engine engine,
-                                 const char *stream,
-                                 const changeover_inputs_update *update);
-
-// The same from a JSON text: `{"added": [...], "removed": [2], "updated": [...]}`.
-int32_t changeover_update_inputs_json(changeover_engine engine,
-                                      const char *stream,
-                                      const char *update);
-
-// Has ingest write elsewhere: the active input (and one being started) restarts on the new
-// buffer. NULL or empty = the stream's own id. Any thread.
-int32_t changeover_update_buffer_write_id(changeover_engine engine,
-                                          const char *stream,
-                                          const char *buffer_write_id);
-
-// Changes the policy, at once, for every stream. Inputs that are degraded stay so. Any thread.
-int32_t changeover_set_config(changeover_engine engine, const changeover_engine_config *config);
-
-// The same from a JSON text, as `changeover_config_json` gives it. What it leaves out is the
-// default, not what was before.
-int32_t changeover_set_config_json(changeover_engine engine, const char *config);
-
-// The policy as it was set, as a JSON text. Free it with `changeover_string_free`. Any thread.
-int32_t changeover_config_json(changeover_engine engine, char **out);
-
-// The engine's counters. `out->size` must be set. Any thread.
-int32_t changeover_stats(changeover_engine engine, changeover_engine_stats *out);
-
-// Everything in OpenMetrics text. Free it with `changeover_string_free`. Any thread.
-int32_t changeover_metrics_text(changeover_engine engine, char **out);
-
-// The engine's precise clock: nanoseconds since it was made. On error `*out` is not written.
-int32_t changeover_now_ns(changeover_engine engine, uint64_t *out);
-
-// Moves the clock of an engine that is driven by hand forward, and fires every deadline on the
-// way at its exact time. 0 is a wake-up of the monitor and nothing else.
-// CHANGEOVER_UNSUPPORTED: it is not driven by hand.
-int32_t changeover_hand_advance(changeover_engine engine, uint64_t by_ns);
-
-// Lets time pass unseen by an engine that is driven by hand: as when its monitor is starved of
-// the processor. The next wake-up is a late one.
-int32_t changeover_hand_stall(changeover_engine engine, uint64_t by_ns);
-
-// Carries out the driver calls that wait on an engine that is driven by hand, on this thread,
-// and those that come of it; answers how many (at most 10,000 at a time).
-int32_t changeover_hand_run_calls(changeover_engine engine);
-
-// Opens a queue of the engine's events: `capacity` of them at most (0 = 1,024). A full one loses
-// its oldest events, with a count, and delays nobody. Any number of queues; each has every event.
-//
-// Any thread. Close it with `changeover_events_close`; it ends with its engine. On error
-// `*out` is not written.
-int32_t changeover_events_open(changeover_engine engine, size_t capacity, changeover_events *out);
-
-// Closes a queue, and its descriptor. Events in it are lost.
-//
-// Any thread; a call that waits in it returns at its time. Closing twice answers
-// CHANGEOVER_INVALID_HANDLE.
-int32_t changeover_events_close(changeover_events events);
-
-// The queue's descriptor, for poll, select, epoll: readable while there is something to read, and
-// for ever once the engine is shut down. Do not read from it or close it: it is the queue's, and
-// ends with it. Negative: a code (CHANGEOVER_UNSUPPORTED on other systems than Linux).
-int32_t changeover_events_fd(changeover_events events);
-
-// Takes the next event out of the queue: 1 if there is one (in `*out`), 0 if there is none.
-// CHANGEOVER_SHUT_DOWN: none, and none will come any more. `out->size` must be set.
-//
-// Any thread; several that read one queue share its events between them. Does not wait.
-int32_t changeover_events_next(changeover_events events, changeover_event *out);
-
-// The same, and waits for one up to `timeout_ms` milliseconds. May block; answers
-// CHANGEOVER_WOULD_BLOCK where that cannot be (inside a callback; on an engine that is driven
-// by hand), unless `timeout_ms` is 0 or there is an event.
-int32_t changeover_events_wait(changeover_events events,
-                               uint32_t timeout_ms,
-                               changeover_event *out);
-
-// As `changeover_events_next`, with everything that the event says, as a JSON text. Free it with
-// `changeover_string_free`.
-int32_t changeover_events_next_json(changeover_events events, char **out);
-
-// How many events the queue has lost because it was full. On error `*out` is not written.
-int32_t changeover_events_dropped(changeover_events events, uint64_t *out);
-
-// Opens eyes: one for each input, which see its datagrams in the order in which they came.
-// `format` is `CHANGEOVER_EYES_*`.
-//
-// Any thread. Close it with `changeover_eyes_close`; it ends with its engine.
-int32_t changeover_eyes_open(changeover_engine engine, uint32_t format, changeover_eyes *out);
-
-// Closes eyes. Any thread. Closing twice answers CHANGEOVER_INVALID_HANDLE.
-int32_t changeover_eyes_close(changeover_eyes eyes);
-
-// Looks at the input's next datagram: 1: it is media, record `out->packet`; 0: it is not (nothing
-// is kept of it); negative: a code. `out->size` must be set.
-//
-// Any thread; takes a short lock of its own; allocates nothing.
-int32_t changeover_eyes_look(changeover_eyes eyes,
-                             const uint8_t *datagram,
-                             size_t len,
-                             changeover_sight *out);
-
-// Moves the stream to this input and keeps it there (override) until that input degrades or is
-// removed, disabled or overridden. Refused at once where the input cannot be taken; what became
-// of the switch the ticket tells. `ticket` may be NULL; otherwise close it with
-// `changeover_ticket_close`.
-//
-// Any thread; takes short locks. On error nothing is changed, `*ticket` is not written:
-// CHANGEOVER_UNKNOWN_STREAM, _UNKNOWN_INPUT, _INPUT_DEGRADED, _INPUT_STOPPED.
-int32_t changeover_switch_input(changeover_engine engine,
-                                const char *stream,
-                                int32_t priority,
-                                changeover_ticket *ticket);
-
-// Takes the operator's override back; the normal rules apply again. Any thread.
-int32_t changeover_clear_override(changeover_engine engine, const char *stream);
-
-// Moves the stream to this input and keeps it there for a while. `hold` NULL = ten minutes,
-// released when the input dies. Otherwise as `changeover_switch_input`.
-int32_t changeover_hold_input(changeover_engine engine,
-                              const char *stream,
-                              int32_t priority,
-                              const changeover_hold *hold,
-                              changeover_ticket *ticket);
-
-// Ends the operator's hold; the normal rules apply again. Any thread.
-int32_t changeover_release_hold(changeover_engine engine, const char *stream);
-
-// What became of a switch: 1 accepted, 0 not decided yet, CHANGEOVER_SWITCH_FAILED (the last
-// error says why). Any thread; does not wait.
-int32_t changeover_ticket_outcome(changeover_ticket ticket);
-
-// Waits up to `timeout_ms` milliseconds until a switch is accepted: CHANGEOVER_OK,
-// CHANGEOVER_SWITCH_FAILED, CHANGEOVER_TIMED_OUT; CHANGEOVER_WOULD_BLOCK where it is not decided
-// and waiting is not possible. May block.
-int32_t changeover_ticket_wait(changeover_ticket ticket, uint32_t timeout_ms);
-
-// Lets go of a receipt; the switch goes on. Any thread.
-int32_t changeover_ticket_close(changeover_ticket ticket);
-
-// Raises a condition: it acts after its hold time, unless it is cleared before. Raising it again
-// changes its times. An edit of the input's address clears all.
-//
-// Any thread. CHANGEOVER_BAD_CONDITION, _NEGATIVE_DURATION, _TOO_MANY_CONDITIONS (16), and as
-// for all: _UNKNOWN_STREAM, _UNKNOWN_INPUT.
-int32_t changeover_raise_condition(changeover_engine engine,
-                                   const char *stream,
-                                   int32_t priority,
-                                   const changeover_condition *condition);
-
-// A condition is over. The input is good again after its clear time. One that was not raised is
-// ignored. Any thread.
-int32_t changeover_clear_condition(changeover_engine engine,
-                                   const char *stream,
-                                   int32_t priority,
-                                   const char *name);
-
-// Reports that a source has failed: its input is degraded at once. With an epoch, a report about
-// another one than the open one is ignored; 0 means whatever is current. `why` is for people and
-// may be NULL. Any thread.
-int32_t changeover_report_input_error(changeover_engine engine,
-                                      const char *stream,
-                                      int32_t priority,
-                                      uint64_t epoch,
-                                      const char *why);
-
-// Switches an input off (0: it is no candidate any more; an active one is left) or on (1: it is
-// eligible, and unproved). Any thread.
-int32_t changeover_set_input_enabled(changeover_engine engine,
-                                     const char *stream,
-                                     int32_t priority,
-                                     uint32_t enabled);
-
-// Opens the recorder of one producer thread for an input.
-//
-// `epoch`: for a cold input the one of the driver's start (`changeover_driver_call.epoch`); for a
-// hot input 0: each opening begins a new epoch and makes the previous recorder stale.
-//
-// Any thread; takes short locks, not for the packet path. Close it with
-// `changeover_recorder_close`; it ends with its engine. On error `*out` is not written:
-// CHANGEOVER_UNKNOWN_STREAM, _UNKNOWN_INPUT, _STALE_EPOCH, _RECORDER_OPEN.
-int32_t changeover_recorder_open(changeover_engine engine,
-                                 const char *stream,
-                                 int32_t priority,
-                                 uint64_t epoch,
-                                 changeover_recorder *out);
-
-// Opens another producer of the same epoch, for another thread. From the first one on, each
-// record reads one more cache line.
-//
-// Any thread. On error `*out` is not written: CHANGEOVER_STALE_EPOCH when the epoch is over.
-int32_t changeover_recorder_sibling(changeover_recorder recorder, changeover_recorder *out);
-
-// Closes a recorder. Packets under the handle answer CHANGEOVER_INVALID_HANDLE from now on; one
-// that is being recorded at this moment is at worst counted where nobody looks (its memory is
-// not used again for a second, and never freed).
-//
-// Any thread; takes short locks. Closing twice answers CHANGEOVER_INVALID_HANDLE.
-int32_t changeover_recorder_close(changeover_recorder recorder);
-
-// The epoch that a recorder records for. On error `*out` is not written.
-int32_t changeover_recorder_epoch(changeover_recorder recorder, uint64_t *out);
-
-// Reports that the recorder's source has failed: its input is degraded at once, and its epoch
-// ends. `why` is for people and may be NULL.
-//
-// Any thread; takes a short lock, waits for nobody.
-int32_t changeover_recorder_report_error(changeover_recorder recorder, const char *why);
-
-// Records a packet, and answers whether to forward it.
-//
-// Above 0: forward it. The number is that of the cut that put this input on the air; it only ever
-// grows, so a host with several producer threads drops at its output whatever carries a lower
-// number than the last one it wrote. 0: do not forward it; it was counted. Negative: a code;
-// nothing was counted. CHANGEOVER_STALE: the epoch is over, open a new recorder.
-// CHANGEOVER_INVALID_HANDLE: there is no such recorder.
-//
-// Wait-free and async-signal-safe: no lock, no allocation, no last error; a system call (one
-// wake-up) only with the first packet that the engine waits for. One thread at a time per
-// recorder: of two that use one at once nothing breaks, but counts are lost. It is stamped with
-// the engine's coarse time (a tick of 1 to 4 ms).
-int64_t changeover_record(changeover_recorder recorder, changeover_packet packet);
-
-// Records several packets of one recorder at once: cheaper per packet than one by one.
-//
-// With `verdicts` NULL they are one unit (the transport packets of a datagram, say): all are
-// counted, and the one answer holds for all; a keyframe cut falls on it if it can fall on any
-// of them. With `verdicts` (room for `count`) each gets its own verdict, as if recorded one by
-// one, and the answer is the last one's. `count` 0 answers 0 and does nothing.
-//
-// As `changeover_record`: wait-free (in steps of packets), async-signal-safe. Also answers
-// CHANGEOVER_NULL_ARGUMENT, without a last error.
-int64_t changeover_record_batch(changeover_recorder recorder,
-                                const changeover_packet *packets,
-                                size_t count,
-                                int64_t *verdicts);
-
-// As `changeover_record`, with a clock reading of its own instead of the coarse time (about 10 ns
-// where the CPU's counter is usable, and entering the engine).
-int64_t changeover_record_precise(changeover_recorder recorder, changeover_packet packet);
-
-// As `changeover_record`, with your own time, in nanoseconds of `changeover_now_ns`. It is
-// clamped to [the previous packet's time, now].
-int64_t changeover_record_at(changeover_recorder recorder,
-                             changeover_packet packet,
-                             uint64_t at_ns);
-
-// Records one packet by id and priority: any thread, several at once, no recorder needed.
-//
-// Answers as `changeover_record`; CHANGEOVER_STALE, with no other effect, for an unknown id or
-// priority. It carries no size, so it counts packets only, and packets of a dead connection
-// cannot be told from those of a live one. It counts while the input has an open epoch (a hot
-// input without a recorder gets one from its first packet).
-//
-// Lock-free and some 30 ns slower than `changeover_record`. NOT async-signal-safe. On error
-// (CHANGEOVER_INVALID_HANDLE, _NULL_ARGUMENT, _BAD_UTF8) the last error is written.
-int64_t changeover_record_packet(changeover_engine engine, const char *stream, int32_t priority);
-
-// A reason's name, as in the JSON (`timeout`, `failback`, ...): a constant text, not to be freed;
-// NULL for a number that stands for none. Any thread; wait-free.
-const char *changeover_reason_name(uint32_t reason);
-
-// One stream with its inputs and histories, as a JSON text. Free it with
-// `changeover_string_free`.
-//
-// Any thread; takes short locks, and stops no packet.
-int32_t changeover_status_json(changeover_engine engine, const char *stream, char **out);
-
-// One stream, in short. `out->size` must be set. On error nothing else of it is written. Any
-// thread; takes short locks.
-int32_t changeover_status(changeover_engine engine,
-                          const char *stream,
-                          changeover_stream_status *out);
-
-// The input that the stream carries: 1, with its priority in `*priority`; 0: none; negative: a
-// code. Any thread.
-int32_t changeover_active_input(changeover_engine engine, const char *stream, int32_t *priority);
-
-// Whether the stream is exhausted (no usable input is left): 1 or 0; negative: a code. Any
-// thread.
-int32_t changeover_is_exhausted(changeover_engine engine, const char *stream);
-
-// One input's health. `out->size` must be set. On error nothing else of it is written. Any
-// thread; takes short locks.
-int32_t changeover_input_health_of(changeover_engine engine,
-                                   const char *stream,
-                                   int32_t priority,
-                                   changeover_input_health *out);
-
-// Opens a timeline: it maps the times of many inputs, each on a clock of its own, onto one that
-// goes on without a gap or a step back. One per output. `options` NULL = every default.
-//
-// At a cut the new input's first packet continues its track one frame behind the old one's last;
-// all tracks get the same offset, so that the new input's A/V offset is kept to the tick; DTS
-// strictly rises per track. Begin an input's turn with its video keyframe.
-//
-// Any thread. Close it with `changeover_timeline_close`; it ends with its engine.
-int32_t changeover_timeline_open(changeover_engine engine,
-                                 const changeover_timeline_options *options,
-                                 changeover_timeline *out);
-
-// Closes a timeline. Any thread. Closing twice answers CHANGEOVER_INVALID_HANDLE.
-int32_t changeover_timeline_close(changeover_timeline timeline);
-
-// Maps one packet of output track `track` (any number: the output stream's index, the PID), whose
-// times are in ticks of `base`, and that was let through under `cut` (the answer of
-// `changeover_record`). A number above all before it begins a new turn. Call it in the order in
-// which packets are sent; what it answers is taken as sent.
-//
-// Answers `CHANGEOVER_MAPPED_*`, or a code. `*out` is written for CHANGEOVER_MAPPED_AT only, in
-// output ticks; it may be the same struct as `stamps`; its `size` must be set. The DTS is always
-// there, the PTS if there was one.
-//
-// Any thread; takes a short lock of its own.
-int32_t changeover_timeline_map(changeover_timeline timeline,
-                                uint32_t cut,
-                                uint32_t track,
-                                changeover_timebase base,
-                                const changeover_stamps *stamps,
-                                changeover_stamps *out);
-
-// Maps a program clock reference of the input that is on the air under `cut`: with `is_27mhz` 1
-// in 27 MHz ticks (base * 300 + extension), with 0 its 90 kHz base alone; back in the same,
-// wrapped. 1: `*out` is written; 0: do not send it (the cut is another one, no packet with a
-// time has come since, or the clock is about to leap); negative: a code.
-int32_t changeover_timeline_pcr(changeover_timeline timeline,
-                                uint32_t cut,
-                                uint32_t is_27mhz,
-                                int64_t value,
-                                int64_t *out);
-
-// The next packet begins a new turn, as after a cut, under the same number: you know that the
-// input has connected anew. Any thread.
-int32_t changeover_timeline_restart(changeover_timeline timeline);
-
 // What a code means, in English: a constant text, never NULL, not to be freed.
 //
 // Any thread; wait-free. Numbers that are no code get a text that says so.
@@ -1517,8 +1087,8 @@ int32_t changeover_engine_create(const changeover_engine_options *options, chang
 // Ends an engine: unregisters every stream, lets the final stops run, ends the threads, closes
 // everything that was opened on it. Handles of it answer CHANGEOVER_INVALID_HANDLE from then on.
 // `detached_calls` may be NULL; otherwise it gets the number of driver calls and callbacks that
-// had not returned within the shutdown timeout: their threads were left to themselves, and they
-// must not use the engine any more.
+// had not returned, or could not begin, within the shutdown timeout: their threads were left to
+// themselves, and they must not use the engine any more.
 //
 // Any thread but the engine's own: inside a callback or driver call it answers
 // CHANGEOVER_WOULD_BLOCK, and nothing is changed. May block. Other threads may be in any call on
@@ -1662,13 +1232,16 @@ int32_t changeover_recorder_report_error(changeover_recorder recorder, const cha
 // grows, so a host with several producer threads drops at its output whatever carries a lower
 // number than the last one it wrote. 0: do not forward it; it was counted. Negative: a code;
 // nothing was counted. CHANGEOVER_STALE: the epoch is over, open a new recorder.
-// CHANGEOVER_INVALID_HANDLE: there is no such recorder.
+// CHANGEOVER_INVALID_HANDLE: there is no such recorder. CHANGEOVER_NULL_ARGUMENT.
 //
 // Wait-free and async-signal-safe: no lock, no allocation, no last error; a system call (one
 // wake-up) only with the first packet that the engine waits for. One thread at a time per
 // recorder: of two that use one at once nothing breaks, but counts are lost. It is stamped with
 // the engine's coarse time (a tick of 1 to 4 ms).
-int64_t changeover_record(changeover_recorder recorder, changeover_packet packet);
+int64_t changeover_record(changeover_recorder recorder, const changeover_packet *packet);
+
+// The same for a packet of which only the size is known.
+int64_t changeover_record_bytes(changeover_recorder recorder, uint32_t bytes);
 
 // Records several packets of one recorder at once: cheaper per packet than one by one.
 //
@@ -1686,12 +1259,12 @@ int64_t changeover_record_batch(changeover_recorder recorder,
 
 // As `changeover_record`, with a clock reading of its own instead of the coarse time (about 10 ns
 // where the CPU's counter is usable, and entering the engine).
-int64_t changeover_record_precise(changeover_recorder recorder, changeover_packet packet);
+int64_t changeover_record_precise(changeover_recorder recorder, const changeover_packet *packet);
 
 // As `changeover_record`, with your own time, in nanoseconds of `changeover_now_ns`. It is
 // clamped to [the previous packet's time, now].
 int64_t changeover_record_at(changeover_recorder recorder,
-                             changeover_packet packet,
+                             const changeover_packet *packet,
                              uint64_t at_ns);
 
 // Records one packet by id and priority: any thread, several at once, no recorder needed.

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::life::Life;
 use crate::notify::{Callback, Notifier};
-use crate::slab::Memory;
+use crate::slab::Cells;
 use crate::sync::Arc;
 use crate::types::Nanos;
 use crate::workers::NoDriver;
@@ -28,10 +28,10 @@ const DEFAULT_MAX_STUCK_CALLS: usize = 256;
 const FOREIGN_REST_NS: Nanos = 1_000_000_000;
 
 /// The engine's memory, and how long closed cells rest in it.
-fn lent_or_own(lent: Option<Memory>) -> (Memory, Nanos) {
+fn lent_or_own(lent: Option<Arc<Cells>>) -> (Arc<Cells>, Nanos) {
     match lent {
-        Some(memory) => (memory, FOREIGN_REST_NS),
-        None => (Memory::new(), 0),
+        Some(cells) => (cells, FOREIGN_REST_NS),
+        None => (Arc::new(Cells::new()), 0),
     }
 }
 
@@ -45,7 +45,7 @@ pub struct EngineBuilder {
     on_exhausted: Option<Callback>,
     on_restored: Option<Callback>,
     metrics_prefix: String,
-    memory: Option<Memory>,
+    memory: Option<Arc<Cells>>,
 }
 
 impl fmt::Debug for EngineBuilder {
@@ -136,8 +136,8 @@ impl EngineBuilder {
 
     /// Has packets recorded in memory that outlives the engine, by callers who hold numbers.
     #[cfg(feature = "capi")]
-    pub(crate) fn memory(mut self, memory: Memory) -> Self {
-        self.memory = Some(memory);
+    pub(crate) fn memory(mut self, cells: Arc<Cells>) -> Self {
+        self.memory = Some(cells);
         self
     }
 
@@ -151,9 +151,9 @@ impl EngineBuilder {
         let notifier = Notifier::threaded();
         notifier.set_exhausted(self.on_exhausted);
         notifier.set_restored(self.on_restored);
-        let (memory, rest_ns) = lent_or_own(self.memory);
-        let clock = Clock::real(&memory);
-        let core = Arc::new(Core::new(&memory, rest_ns, clock, self.config, notifier));
+        let (cells, rest_ns) = lent_or_own(self.memory);
+        let clock = Clock::real(&cells);
+        let core = Arc::new(Core::new(cells, rest_ns, clock, self.config, notifier));
         let (workers, stuck) = (self.driver_workers, self.max_stuck_calls);
         let life = Life::start(core, driver, workers, stuck, self.shutdown_timeout)?;
         Ok(Engine::new(life, self.metrics_prefix))
@@ -165,9 +165,9 @@ impl EngineBuilder {
         let notifier = Notifier::inline();
         notifier.set_exhausted(self.on_exhausted);
         notifier.set_restored(self.on_restored);
-        let (memory, rest_ns) = lent_or_own(self.memory);
-        let clock = Clock::by_hand(&memory);
-        let core = Arc::new(Core::new(&memory, rest_ns, clock, self.config, notifier));
+        let (cells, rest_ns) = lent_or_own(self.memory);
+        let clock = Clock::by_hand(&cells);
+        let core = Arc::new(Core::new(cells, rest_ns, clock, self.config, notifier));
         Ok((Engine::new(Life::by_hand(Arc::clone(&core)), self.metrics_prefix), core))
     }
 }

@@ -10,11 +10,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use crossbeam_utils::CachePadded;
-
-use crate::slab::Memory;
+use crate::slab::Cells;
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
-use crate::types::Nanos;
+use crate::types::{FOREVER_NS, Nanos};
 
 /// A drift between the wall clock and ours above which times are re-anchored. quanta drifts by
 /// about 1-2 ppm here; a step of the wall clock is taken over too.
@@ -25,8 +23,9 @@ const ANCHOR_EVERY_NS: Nanos = 10_000_000_000;
 pub(crate) struct Clock {
     source: quanta::Clock,
     start: u64,
-    /// Written by the monitor once per tick, and by whoever refreshes it; every packet reads it.
-    published: Arc<CachePadded<AtomicU64>>,
+    /// Whose published word it keeps: written by the monitor once per tick, and by whoever
+    /// refreshes it; every packet reads it.
+    cells: Arc<Cells>,
     anchor: Mutex<Anchor>,
     hand: Option<Arc<quanta::Mock>>,
 }
@@ -40,27 +39,27 @@ struct Anchor {
 impl Clock {
     /// The machine's clock. The first one in a process calibrates for about a millisecond
     /// (quanta; at most 200 ms).
-    pub(crate) fn real(memory: &Memory) -> Self {
-        Self::new(memory, quanta::Clock::new(), None, SystemTime::now())
+    pub(crate) fn real(cells: &Arc<Cells>) -> Self {
+        Self::new(cells, quanta::Clock::new(), None, SystemTime::now())
     }
 
     /// A clock that only moves by hand; its wall time starts at 2026-01-01T00:00:00Z.
-    pub(crate) fn by_hand(memory: &Memory) -> Self {
+    pub(crate) fn by_hand(cells: &Arc<Cells>) -> Self {
         let (source, mock) = quanta::Clock::mock();
         let zero = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-        Self::new(memory, source, Some(mock), zero)
+        Self::new(cells, source, Some(mock), zero)
     }
 
     fn new(
-        memory: &Memory,
+        cells: &Arc<Cells>,
         source: quanta::Clock,
         hand: Option<Arc<quanta::Mock>>,
         zero: SystemTime,
     ) -> Self {
         let start = source.raw();
-        let published = Arc::clone(&memory.published);
+        let cells = Arc::clone(cells);
         let anchor = Mutex::new(Anchor { zero, checked_at: 0 });
-        Self { source, start, published, anchor, hand }
+        Self { source, start, cells, anchor, hand }
     }
 
     /// The precise time.
@@ -72,14 +71,14 @@ impl Clock {
     /// The word that the packet path loads.
     #[inline]
     pub(crate) fn published_word(&self) -> &AtomicU64 {
-        &self.published
+        &self.cells.published
     }
 
     /// Publishes `now`. Relaxed: the word carries a time and nothing else; a reader that sees an
     /// older value stamps earlier, and the value it misses is the "next value after" by which
     /// its silence is judged. `fetch_max`, because a refresher may be ahead of the monitor.
     pub(crate) fn publish(&self, now: Nanos) {
-        self.published.fetch_max(now, Ordering::Relaxed);
+        self.cells.published.fetch_max(now, Ordering::Relaxed);
     }
 
     /// Publishes the present time: for those who are about to record after the engine slept.
@@ -108,7 +107,8 @@ impl Clock {
     /// Moves a hand-driven clock; does nothing to a real one.
     pub(crate) fn step(&self, by: Nanos) {
         if let Some(mock) = &self.hand {
-            mock.increment(by);
+            // It would wrap back to the past.
+            mock.increment(by.min(FOREVER_NS.saturating_sub(self.now())));
         }
     }
 
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn by_hand_only_the_hand_moves_it() {
-        let clock = Clock::by_hand(&Memory::new());
+        let clock = Clock::by_hand(&Arc::new(Cells::new()));
         assert_eq!(clock.now(), 0);
         clock.step(5_000);
         assert_eq!((clock.now(), clock.published_word().load(Ordering::Relaxed)), (5_000, 0));
@@ -151,9 +151,9 @@ mod tests {
 
     #[test]
     fn the_real_one_runs_and_two_know_nothing_of_each_other() {
-        let first = Clock::real(&Memory::new());
+        let first = Clock::real(&Arc::new(Cells::new()));
         std::thread::sleep(Duration::from_millis(5));
-        let second = Clock::real(&Memory::new());
+        let second = Clock::real(&Arc::new(Cells::new()));
         assert!(first.now() >= 5_000_000);
         assert!(second.now() < first.now());
         let skew = differ(first.wall(first.now()), SystemTime::now());

@@ -16,7 +16,7 @@ use crate::machine::Event;
 use crate::notify::Notifier;
 use crate::publish::Stall;
 use crate::routes::Routes;
-use crate::slab::{Cells, Memory};
+use crate::slab::Cells;
 use crate::spans::ms_to_ns;
 use crate::stats::Stats;
 use crate::stream::{Stream, learned_floor_ms};
@@ -97,7 +97,7 @@ pub(crate) struct TicketState {
 
 impl Core {
     pub(crate) fn new(
-        memory: &Memory,
+        cells: Arc<Cells>,
         rest_ns: Nanos,
         clock: Clock,
         config: EngineConfig,
@@ -106,7 +106,7 @@ impl Core {
         let policy = Arc::new(config.resolve());
         let core = Self {
             clock,
-            cells: Arc::clone(&memory.cells),
+            cells,
             rest_ns,
             routes: Routes::new(),
             bus: Bus::default(),
@@ -433,8 +433,9 @@ mod tests {
         assert_eq!(tick_for(30_000_000_000), 4_000_000);
         assert_eq!(tick_for(200_000_000), 3_125_000);
         assert_eq!(tick_for(1_000_000), 1_000_000);
-        let (memory, config) = (Memory::new(), EngineConfig::default());
-        let core = Core::new(&memory, 0, Clock::by_hand(&memory), config, Notifier::inline());
+        let (cells, config) = (Arc::new(Cells::new()), EngineConfig::default());
+        let clock = Clock::by_hand(&cells);
+        let core = Core::new(cells, 0, clock, config, Notifier::inline());
         assert_eq!(core.tick_ns(), 4_000_000);
         core.change_spans(&[], &[128_000_000, 128_000_000]);
         core.change_spans(&[128_000_000], &[]);

@@ -12,6 +12,8 @@ use crate::handover;
 use crate::machine::Event;
 use crate::publish::PRECISE;
 use crate::slab::CellIndex;
+#[cfg(feature = "capi")]
+use crate::slab::Place;
 use crate::stream::Stream;
 use crate::sync::{Arc, AtomicU64, Ordering};
 use crate::types::{Epoch, Nanos, Packet, Priority, Verdict};
@@ -167,15 +169,9 @@ impl Recorder {
         Ok(Recorder::new(core, stream, index, self.epoch, self.priority))
     }
 
-    /// The cell that it writes.
-    #[cfg(feature = "capi")]
-    pub(crate) fn cell_index(&self) -> CellIndex {
-        self.index
-    }
-
     /// Lends the cell to a foreign caller, who is the one writer from now on.
     #[cfg(feature = "capi")]
-    pub(crate) fn lend(&self, kind: u32) -> u32 {
+    pub(crate) fn lend(&self, kind: u32) -> Option<(Place, u32)> {
         self.core.cells.lend(self.index, kind)
     }
 

@@ -15,10 +15,10 @@ use std::mem::size_of;
 use crossbeam_utils::CachePadded;
 
 #[cfg(feature = "capi")]
-pub(crate) use self::loans::LOAN_BITS;
+pub(crate) use self::loans::{LOAN_BITS, Place, index_of};
 use crate::cell::Cell;
 use crate::flags::{Flags, Gate, TAG_MASK};
-use crate::sync::{Arc, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::types::StreamKey;
 
 /// A cell's number in its engine; 0 is no cell.
@@ -36,25 +36,13 @@ const CHUNKS: usize = DOUBLINGS as usize + 4096;
 const END: u32 = u32::MAX;
 const PAGE: usize = 4096;
 
-/// What packets read and write: the cells, and the published time. One engine's, but for what
-/// the C ABI does with it.
-#[derive(Clone)]
-pub(crate) struct Memory {
-    pub(crate) cells: Arc<Cells>,
-    /// On a line of its own, because every packet reads it.
-    pub(crate) published: Arc<CachePadded<AtomicU64>>,
-}
-
-impl Memory {
-    pub(crate) fn new() -> Self {
-        let published = Arc::new(CachePadded::new(AtomicU64::new(0)));
-        Self { cells: Arc::new(Cells::new()), published }
-    }
-}
-
-/// The slab. Chunks are never freed or moved while it lives.
+/// The slab, and the one word that every packet reads. Chunks are never freed or moved while it
+/// lives.
 pub(crate) struct Cells {
-    chunks: Box<[AtomicPtr<Cell>]>,
+    /// The published time ([`crate::clock`]), on a line of its own.
+    pub(crate) published: CachePadded<AtomicU64>,
+    /// In place: a packet of a foreign caller takes one load less.
+    chunks: [AtomicPtr<Cell>; CHUNKS],
     /// Cells whose producer has something to tell: a stack that producers push to and the
     /// monitor takes whole.
     told: AtomicU32,
@@ -83,12 +71,20 @@ fn cells_in(chunk: usize) -> usize {
     (FIRST_CHUNK as usize) << chunk.min(DOUBLINGS as usize)
 }
 
-/// A chunk's cells, and behind them a mark for each (for cells that are lent).
+/// A chunk's cells, and before them a mark for each (for cells that are lent), backwards: a cell's
+/// mark is found from the first cell alone.
 fn chunk_layout(chunk: usize) -> Layout {
-    let bytes = cells_in(chunk) * (size_of::<Cell>() + size_of::<AtomicU32>());
+    let bytes = marks_size(chunk) + cells_in(chunk) * size_of::<Cell>();
     // Whole pages, so that no other data shares a page with cells.
     Layout::from_size_align(bytes, PAGE).expect("a chunk's layout is valid")
 }
+
+/// Whole pages: a chunk holds 1,024 cells or a multiple.
+fn marks_size(chunk: usize) -> usize {
+    cells_in(chunk) * size_of::<AtomicU32>()
+}
+
+const _: () = assert!((FIRST_CHUNK as usize * size_of::<AtomicU32>()).is_multiple_of(PAGE));
 
 /// Which chunk a cell stands in, and where.
 #[inline]
@@ -108,7 +104,8 @@ impl Cells {
         // Entry 0 is never handed out: index 0 means none.
         let nobody = Entry { owners: 0, stream: StreamKey { slot: 0, generation: 0 } };
         let cells = Self {
-            chunks: (0..CHUNKS).map(|_| AtomicPtr::default()).collect(),
+            published: CachePadded::new(AtomicU64::new(0)),
+            chunks: [const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNKS],
             told: AtomicU32::new(END),
             book: Mutex::new(Book {
                 entries: vec![nobody],
@@ -126,13 +123,14 @@ impl Cells {
         if self.chunks[chunk].load(Ordering::Acquire).is_null() {
             let layout = chunk_layout(chunk);
             // SAFETY: the layout has a size above zero.
-            let memory = unsafe { alloc_zeroed(layout) }.cast::<Cell>();
+            let memory = unsafe { alloc_zeroed(layout) };
             if memory.is_null() {
                 handle_alloc_error(layout);
             }
+            let first = memory.wrapping_add(marks_size(chunk)).cast::<Cell>();
             // Release pairs with the acquire in `get`. Callers hold the book's lock (or are the
             // constructor), so nobody else installs this chunk.
-            self.chunks[chunk].store(memory, Ordering::Release);
+            self.chunks[chunk].store(first, Ordering::Release);
         }
     }
 
@@ -269,6 +267,11 @@ impl Cells {
     }
 }
 
+/// Where the allocation of a chunk begins whose first cell this is.
+fn allocation(first: *mut Cell, chunk: usize) -> *mut u8 {
+    first.cast::<u8>().wrapping_sub(marks_size(chunk))
+}
+
 impl Drop for Cells {
     fn drop(&mut self) {
         for (chunk, base) in self.chunks.iter_mut().enumerate() {
@@ -276,7 +279,7 @@ impl Drop for Cells {
             if !base.is_null() {
                 // SAFETY: allocated in `ensure_chunk` with this layout; whoever holds a cell
                 // holds the engine's shared part and so keeps `self` alive.
-                unsafe { dealloc(base.cast::<u8>(), chunk_layout(chunk)) };
+                unsafe { dealloc(allocation(base, chunk), chunk_layout(chunk)) };
             }
         }
     }

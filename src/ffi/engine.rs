@@ -13,14 +13,23 @@ use super::config::{
 };
 use super::driver::{CDriver, changeover_driver};
 use super::foreign::{Host, changeover_callbacks};
+use super::json;
 use super::slots::{self, Parts};
 use super::tenant::{self, Tenant};
-use super::{changeover_engine, json};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::hostcall;
 use crate::spans::not_negative;
 use crate::sync::Arc;
+
+/// An engine. 0 = none. Like all handles a number, not a pointer: copy it, store it, pass it to
+/// other threads.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct changeover_engine {
+    /// Not for you.
+    pub raw: u64,
+}
 
 /// How an engine is to be. Everything may stay 0. Make it with `changeover_engine_options_init()`.
 #[repr(C)]
@@ -148,8 +157,8 @@ pub extern "C" fn changeover_engine_create(
 /// Ends an engine: unregisters every stream, lets the final stops run, ends the threads, closes
 /// everything that was opened on it. Handles of it answer CHANGEOVER_INVALID_HANDLE from then on.
 /// `detached_calls` may be NULL; otherwise it gets the number of driver calls and callbacks that
-/// had not returned within the shutdown timeout: their threads were left to themselves, and they
-/// must not use the engine any more.
+/// had not returned, or could not begin, within the shutdown timeout: their threads were left to
+/// themselves, and they must not use the engine any more.
 ///
 /// Any thread but the engine's own: inside a callback or driver call it answers
 /// CHANGEOVER_WOULD_BLOCK, and nothing is changed. May block. Other threads may be in any call on
@@ -166,9 +175,13 @@ pub extern "C" fn changeover_engine_destroy(
         }
         tenant.begin_end()?;
         let report = tenant.engine.shutdown()?;
+        run_calls(&tenant);
         let parts = tenant.handle;
         let evicted = slots::evict(parts);
         tenant.close_all();
+        // Its `destroy` is called now, though a call on another thread may still hold the engine.
+        let host = std::mem::replace(&mut *tenant.host.lock(), Host::new(None, 0));
+        drop(host);
         drop((evicted, tenant));
         slots::vacate(parts);
         if !detached_calls.is_null() {
@@ -186,7 +199,9 @@ pub extern "C" fn changeover_engine_shutdown(
     detached_calls: *mut u64,
 ) -> i32 {
     guard(|| {
-        let report = tenant::engine(engine.raw)?.engine.shutdown()?;
+        let tenant = tenant::engine(engine.raw)?;
+        let report = tenant.engine.shutdown()?;
+        run_calls(&tenant);
         if !detached_calls.is_null() {
             give("detached_calls", detached_calls, report.detached_calls as u64)?;
         }
@@ -452,18 +467,24 @@ pub extern "C" fn changeover_hand_stall(engine: changeover_engine, by_ns: u64) -
 pub extern "C" fn changeover_hand_run_calls(engine: changeover_engine) -> i32 {
     guard_or(|| {
         let tenant = tenant::engine(engine.raw)?;
-        let (hand, driver) = hand(&tenant)?;
-        let mut calls = 0;
-        while calls < 10_000
-            && let Some(call) = hand.next_call()
-        {
-            let _ = hostcall::run(|| driver.carry_out(&call));
-            calls += 1;
-            // The calls that an answer leads to are queued by then.
-            hand.advance(Duration::ZERO);
-        }
-        Ok(calls)
+        hand(&tenant)?;
+        Ok(run_calls(&tenant))
     })
+}
+
+/// What waits on an engine that is driven by hand; nothing on another one.
+fn run_calls(tenant: &Tenant) -> i32 {
+    let Some((hand, driver)) = &tenant.hand else { return 0 };
+    let mut calls = 0;
+    while calls < 10_000
+        && let Some(call) = hand.next_call()
+    {
+        let _ = hostcall::run(|| driver.carry_out(&call));
+        calls += 1;
+        // The calls that an answer leads to are queued by then.
+        hand.advance(Duration::ZERO);
+    }
+    calls
 }
 
 fn hand(tenant: &Tenant) -> Result<&(crate::hand::HandEngine, Arc<CDriver>), Refusal> {

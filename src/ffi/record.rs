@@ -2,14 +2,17 @@
 
 use std::ffi::c_char;
 
-use super::boundary::{give, guard, list, message, panicked, text, wanted};
+use super::boundary::{apart, give, guard, list, message, one, panicked, text, wanted};
 use super::changeover_engine;
-use super::codes::{CHANGEOVER_INVALID_HANDLE, CHANGEOVER_STALE, Refusal, note};
+use super::codes::{
+    CHANGEOVER_INVALID_HANDLE, CHANGEOVER_NULL_ARGUMENT, CHANGEOVER_STALE, Refusal, note,
+};
 use super::slots::{self, Kind, Lent, Parts};
 use super::tenant::{self, find};
 use crate::cell::{Flags, Gate, Sum};
 use crate::publish::PRECISE;
 use crate::recorder::{count, note_gap, plain_verdict, watched};
+use crate::slab::index_of;
 use crate::sync::Ordering;
 use crate::types::{Epoch, Packet, Tracks, Verdict};
 
@@ -28,7 +31,9 @@ const _: () = assert!(
 
 /// What is recorded of one packet (or datagram: whatever you record at once). Everything but
 /// `bytes` is optional: what you do not know stays 0, and the rules that need it are not judged.
-/// `changeover_packet_of(bytes)` makes one.
+/// `changeover_packet_of(bytes)` makes one. In a hot loop, make one before it, and set its fields
+/// for each packet: compilers copy a struct that a function returns through memory, which takes
+/// longer than recording it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct changeover_packet {
@@ -56,13 +61,17 @@ pub struct changeover_recorder {
 }
 
 impl changeover_packet {
+    fn of(bytes: u32) -> Self {
+        Self { bytes, frames: 0, lost: 0, tracks: 0, keyframe: 0, reserved: [0; 6] }
+    }
+
     #[inline]
-    fn packet(self) -> Packet {
-        let mut packet = Packet::new(self.bytes as usize);
-        packet.frames = self.frames;
-        packet.lost = self.lost;
-        packet.tracks = Tracks::from_bits(self.tracks);
-        packet.keyframe = self.keyframe != 0;
+    fn packet(&self) -> Packet {
+        let mut packet = Packet::new(apart(&self.bytes) as usize);
+        packet.frames = apart(&self.frames);
+        packet.lost = apart(&self.lost);
+        packet.tracks = Tracks::from_bits(apart(&self.tracks));
+        packet.keyframe = apart(&self.keyframe) != 0;
         packet
     }
 }
@@ -97,7 +106,7 @@ pub extern "C" fn changeover_recorder_open(
         let tenant = tenant::engine(engine.raw)?;
         let epoch = (epoch != 0).then(|| Epoch::new(epoch));
         let recorder = tenant.engine.recorder(text("stream", stream)?, priority, epoch)?;
-        give("out", out, changeover_recorder { raw: tenant.lend(recorder) })
+        give("out", out, changeover_recorder { raw: tenant.lend(recorder)? })
     })
 }
 
@@ -114,7 +123,7 @@ pub extern "C" fn changeover_recorder_sibling(
         wanted("out", out)?;
         let (tenant, parts) = find(recorder.raw, Kind::Recorder)?;
         let sibling = tenant.with_recorder(parts, |recorder| recorder.sibling())??;
-        give("out", out, changeover_recorder { raw: tenant.lend(sibling) })
+        give("out", out, changeover_recorder { raw: tenant.lend(sibling)? })
     })
 }
 
@@ -165,7 +174,7 @@ pub extern "C" fn changeover_recorder_report_error(
 /// grows, so a host with several producer threads drops at its output whatever carries a lower
 /// number than the last one it wrote. 0: do not forward it; it was counted. Negative: a code;
 /// nothing was counted. CHANGEOVER_STALE: the epoch is over, open a new recorder.
-/// CHANGEOVER_INVALID_HANDLE: there is no such recorder.
+/// CHANGEOVER_INVALID_HANDLE: there is no such recorder. CHANGEOVER_NULL_ARGUMENT.
 ///
 /// Wait-free and async-signal-safe: no lock, no allocation, no last error; a system call (one
 /// wake-up) only with the first packet that the engine waits for. One thread at a time per
@@ -174,20 +183,53 @@ pub extern "C" fn changeover_recorder_report_error(
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_record(
     recorder: changeover_recorder,
-    packet: changeover_packet,
+    packet: *const changeover_packet,
 ) -> i64 {
+    let Some(packet) = one(packet) else { return i64::from(CHANGEOVER_NULL_ARGUMENT) };
+    if let Some(lent) = slots::lent(Parts::of(recorder.raw)) {
+        // Acquire pairs with the exchange that granted: see `handover`.
+        let flags = lent.cell.flags.load(Ordering::Acquire);
+        if flags.is_plain() {
+            // Relaxed: a time, and nothing hangs on it.
+            let stamp = lent.cells.published.load(Ordering::Relaxed);
+            let packet = packet.packet();
+            count(lent.cell, packet.bytes, packet.pack_more(), stamp);
+            return verdict(plain_verdict(flags));
+        }
+    }
+    record_otherwise(recorder, packet)
+}
+
+/// The same for a packet of which only the size is known.
+#[unsafe(no_mangle)]
+pub extern "C" fn changeover_record_bytes(recorder: changeover_recorder, bytes: u32) -> i64 {
+    if let Some(lent) = slots::lent(Parts::of(recorder.raw)) {
+        // As above.
+        let flags = lent.cell.flags.load(Ordering::Acquire);
+        if flags.is_plain() {
+            let stamp = lent.cells.published.load(Ordering::Relaxed);
+            count(lent.cell, bytes, 0, stamp);
+            return verdict(plain_verdict(flags));
+        }
+    }
+    record_bytes_otherwise(recorder, bytes)
+}
+
+/// All that is not plain, out of the way of what is: the calls above need no stack.
+#[cold]
+#[inline(never)]
+extern "C" fn record_otherwise(recorder: changeover_recorder, packet: &changeover_packet) -> i64 {
     let parts = Parts::of(recorder.raw);
     let Some(lent) = slots::lent(parts) else { return i64::from(CHANGEOVER_INVALID_HANDLE) };
-    // Relaxed: a time, and nothing hangs on it.
-    let stamp = lent.published.load(Ordering::Relaxed);
-    // Acquire pairs with the exchange that granted: see `handover`.
     let flags = lent.cell.flags.load(Ordering::Acquire);
-    let packet = packet.packet();
-    if !flags.is_plain() {
-        return record_aside(parts, &lent, flags, Sum::of(packet), stamp);
-    }
-    count(lent.cell, packet.bytes, packet.pack_more(), stamp);
-    verdict(plain_verdict(flags))
+    let stamp = lent.cells.published.load(Ordering::Relaxed);
+    record_aside(parts, &lent, flags, Sum::of(packet.packet()), stamp)
+}
+
+#[cold]
+#[inline(never)]
+extern "C" fn record_bytes_otherwise(recorder: changeover_recorder, bytes: u32) -> i64 {
+    record_otherwise(recorder, &changeover_packet::of(bytes))
 }
 
 /// Records several packets of one recorder at once: cheaper per packet than one by one.
@@ -218,12 +260,12 @@ pub extern "C" fn changeover_record_batch(
     if !verdicts.is_null() {
         let mut last = 0;
         for (i, packet) in packets.iter().enumerate() {
-            last = changeover_record(recorder, *packet);
+            last = changeover_record(recorder, packet);
             let _ = give("verdicts", verdicts.wrapping_add(i), last);
         }
         return last;
     }
-    let stamp = lent.published.load(Ordering::Relaxed);
+    let stamp = lent.cells.published.load(Ordering::Relaxed);
     let mut sum = Sum::default();
     for packet in packets {
         sum.add(packet.packet());
@@ -241,7 +283,7 @@ pub extern "C" fn changeover_record_batch(
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_record_precise(
     recorder: changeover_recorder,
-    packet: changeover_packet,
+    packet: *const changeover_packet,
 ) -> i64 {
     stamped(recorder, packet, |now, _| now)
 }
@@ -251,7 +293,7 @@ pub extern "C" fn changeover_record_precise(
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_record_at(
     recorder: changeover_recorder,
-    packet: changeover_packet,
+    packet: *const changeover_packet,
     at_ns: u64,
 ) -> i64 {
     stamped(recorder, packet, |now, previous| at_ns.min(now).max(previous))
@@ -259,9 +301,10 @@ pub extern "C" fn changeover_record_at(
 
 fn stamped(
     recorder: changeover_recorder,
-    packet: changeover_packet,
+    packet: *const changeover_packet,
     stamp: impl FnOnce(u64, u64) -> u64,
 ) -> i64 {
+    let Some(packet) = one(packet) else { return i64::from(CHANGEOVER_NULL_ARGUMENT) };
     let parts = Parts::of(recorder.raw);
     let inside = parts.is(Kind::Recorder).then(|| slots::enter(parts)).flatten();
     let (Some(inside), Some(lent)) = (inside, slots::lent(parts)) else {
@@ -300,7 +343,7 @@ fn record_aside(parts: Parts, lent: &Lent, flags: Flags, sum: Sum, stamp: u64) -
         // Inside, a mark that is valid is this engine's: an engine that moves out takes its
         // loans back before the next one moves in.
         slots::lent(parts)?;
-        Some(watched(inside.engine.core(), parts.index, sum, stamp))
+        Some(watched(inside.engine.core(), index_of(parts.index), sum, stamp))
     };
     // On an engine driven by hand the monitor runs in here.
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(record)) {

@@ -5,7 +5,7 @@
 //! answered: what is stale, closed, foreign or garbage is found to be so without touching freed
 //! memory. Two things are looked up:
 //!
-//! * *A recorder's cell*, per packet. Cells live in the slot's [`Memory`], which is never freed: an
+//! * *A recorder's cell*, per packet. Cells live in the slot's [`Cells`], which are never freed: an
 //!   engine that is destroyed leaves it, cleared, to the slot's next engine. So a call that comes
 //!   too late, by however much, reads a mark that is not its own.
 //! * *The engine*, for everything else. Whoever wants it enters the slot (a counter), takes a
@@ -19,7 +19,7 @@
 //! |---|---|---|---|
 //! | `users` | who enters and leaves, SeqCst | the destroyer, SeqCst | with `tenant`: either the destroyer sees the user, or the user sees an empty slot |
 //! | `tenant` | creator and destroyer, SeqCst | who has entered, SeqCst | as above |
-//! | `cells`, `published` | the slot's first creator, release; set once | packets, acquire | who finds them finds them made |
+//! | `cells` | the slot's first creator, release; set once | packets, acquire | who finds them finds them made |
 //! | `claimed` | creators, acquire-release | creators | one engine to a slot at a time |
 
 use std::ptr::{from_ref, null_mut};
@@ -28,8 +28,8 @@ use crossbeam_utils::CachePadded;
 
 use super::tenant::Tenant;
 use crate::cell::Cell;
-use crate::slab::{CellIndex, Cells, LOAN_BITS, Memory};
-use crate::sync::{Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::slab::{Cells, LOAN_BITS};
+use crate::sync::{Arc, AtomicBool, AtomicPtr, AtomicU32, Ordering, fence};
 
 /// Engines that a process can have at a time.
 pub(super) const MAX_ENGINES: usize = 256;
@@ -53,7 +53,7 @@ pub(super) enum Kind {
     Eyes = 7,
 }
 
-/// A handle, taken apart.
+/// A handle, taken apart. A recorder's number in the slot is its cell's place in the slab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Parts {
     pub(super) index: u32,
@@ -88,9 +88,8 @@ const DOORS: usize = 4;
 
 struct Slot {
     cells: AtomicPtr<Cells>,
-    published: AtomicPtr<AtomicU64>,
-    /// Owns both, and marks them as in use for leak checkers.
-    memory: AtomicPtr<Memory>,
+    /// Owns them, and shows leak checkers that they are in use.
+    memory: AtomicPtr<Arc<Cells>>,
     /// The engine, an `Arc`'s pointer; null between engines.
     tenant: AtomicPtr<Tenant>,
     claimed: AtomicBool,
@@ -102,7 +101,6 @@ struct Slot {
 static SLOTS: [CachePadded<Slot>; MAX_ENGINES] = [const {
     CachePadded::new(Slot {
         cells: AtomicPtr::new(null_mut()),
-        published: AtomicPtr::new(null_mut()),
         memory: AtomicPtr::new(null_mut()),
         tenant: AtomicPtr::new(null_mut()),
         claimed: AtomicBool::new(false),
@@ -111,11 +109,10 @@ static SLOTS: [CachePadded<Slot>; MAX_ENGINES] = [const {
     })
 }; MAX_ENGINES];
 
-/// A recorder's cell, and the time to stamp with.
+/// A recorder's cell, and the slab with the time to stamp with.
 pub(super) struct Lent {
     pub(super) cells: &'static Cells,
     pub(super) cell: &'static Cell,
-    pub(super) published: &'static AtomicU64,
 }
 
 /// The cell behind a recorder's handle. Async-signal-safe, a few loads.
@@ -128,10 +125,7 @@ pub(super) fn lent(parts: Parts) -> Option<Lent> {
     }
     // SAFETY: once set, the slot's memory is never taken away or freed.
     let cells: &'static Cells = unsafe { &*cells };
-    let cell = cells.lent(parts.index, parts.mark)?;
-    // SAFETY: as above; set before `cells` was.
-    let published: &'static AtomicU64 = unsafe { &*slot.published.load(Ordering::Relaxed) };
-    Some(Lent { cells, cell, published })
+    Some(Lent { cells, cell: cells.lent(parts.index, parts.mark)? })
 }
 
 /// Somebody is inside a slot: its engine stays.
@@ -189,7 +183,7 @@ pub(super) struct Claim {
 }
 
 /// Claims a slot; `None` where every one has an engine.
-pub(super) fn claim() -> Option<(Claim, Memory)> {
+pub(super) fn claim() -> Option<(Claim, Arc<Cells>)> {
     for (at, slot) in SLOTS.iter().enumerate() {
         // Acquire pairs with the release by which the last engine here let go.
         let taken = slot
@@ -203,18 +197,17 @@ pub(super) fn claim() -> Option<(Claim, Memory)> {
         let kept = slot.memory.load(Ordering::Acquire);
         // SAFETY: set once, and never freed.
         if let Some(memory) = unsafe { kept.as_ref() } {
-            if !memory.is_idle() {
+            if !is_idle(memory) {
                 // Somebody still holds the last engine here: the claim is dropped.
                 continue;
             }
             memory.clear();
-            return Some((claim, memory.clone()));
+            return Some((claim, Arc::clone(memory)));
         }
-        let memory = Box::leak(Box::new(Memory::new()));
-        slot.published.store(from_ref(&**memory.published).cast_mut(), Ordering::Release);
+        let memory = Box::leak(Box::new(Arc::new(Cells::new())));
         slot.memory.store(memory, Ordering::Release);
-        slot.cells.store(Arc::as_ptr(&memory.cells).cast_mut(), Ordering::Release);
-        return Some((claim, memory.clone()));
+        slot.cells.store(Arc::as_ptr(memory).cast_mut(), Ordering::Release);
+        return Some((claim, Arc::clone(memory)));
     }
     None
 }
@@ -265,11 +258,20 @@ pub(super) fn vacate(parts: Parts) {
     let slot = &SLOTS[parts.slot];
     // SAFETY: set once, and never freed.
     if let Some(memory) = unsafe { slot.memory.load(Ordering::Acquire).as_ref() }
-        && memory.is_idle()
+        && is_idle(memory)
     {
         memory.clear();
     }
     slot.claimed.store(false, Ordering::Release);
+}
+
+/// No engine uses it: the slot holds the only reference.
+fn is_idle(memory: &Arc<Cells>) -> bool {
+    let idle = Arc::strong_count(memory) == 1;
+    // Pairs with the release by which the last engine's reference was dropped: all that it did
+    // has happened.
+    fence(Ordering::Acquire);
+    idle
 }
 
 /// The mark of something new in this slot: it comes again after 2^26 of them.
@@ -277,11 +279,6 @@ pub(super) fn next_mark(slot: usize, kind: Kind) -> u32 {
     let generation =
         SLOTS[slot].generation.fetch_add(1, Ordering::Relaxed) & ((1 << LOAN_BITS) - 1);
     (kind as u32) << LOAN_BITS | generation
-}
-
-/// A recorder's handle.
-pub(super) fn recorder_handle(slot: usize, cell: CellIndex, mark: u32) -> u64 {
-    Parts { index: cell, slot, mark }.raw()
 }
 
 const _: () =

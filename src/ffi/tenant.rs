@@ -78,12 +78,12 @@ impl Tenant {
     // --- Recorders ---
 
     /// Lends a recorder's cell; answers the handle.
-    pub(super) fn lend(&self, recorder: Recorder) -> u64 {
-        let cell = recorder.cell_index();
+    pub(super) fn lend(&self, recorder: Recorder) -> Result<u64, Refusal> {
         let mut recorders = self.recorders.lock();
-        let mark = recorder.lend(Kind::Recorder as u32);
-        recorders.insert(cell, (mark, recorder));
-        slots::recorder_handle(self.handle.slot, cell, mark)
+        let lent = recorder.lend(Kind::Recorder as u32);
+        let (index, mark) = lent.ok_or(Refusal::TooManyHandles)?;
+        recorders.insert(index, (mark, recorder));
+        Ok(Parts { index, slot: self.handle.slot, mark }.raw())
     }
 
     /// Ends a loan: packets under the handle answer a code from now on.

@@ -4,53 +4,65 @@
 use std::collections::VecDeque;
 use std::mem::size_of;
 
-use super::{CHUNKS, CellIndex, Cells, END, Memory, cells_in, chunk_layout, locate};
+use super::{
+    CHUNKS, CellIndex, Cells, DOUBLINGS, END, FIRST_CHUNK, IN_SMALLER, LARGEST_CHUNK, allocation,
+    chunk_layout, locate,
+};
 use crate::cell::Cell;
-use crate::sync::{Arc, AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering};
+
+/// Where a cell stands: its chunk (10 bits) and which one it is there (16 bits). Found faster than
+/// by its index.
+pub(crate) type Place = u32;
+
+const OFFSET_BITS: u32 = 16;
+/// Cells of chunks beyond are not lent.
+const LENT_CHUNKS: usize = 1 << 10;
+const FIRST_BITS: u32 = FIRST_CHUNK.ilog2();
+const _: () = assert!(LARGEST_CHUNK == 1 << OFFSET_BITS && FIRST_BITS + DOUBLINGS == OFFSET_BITS);
+
+/// The index of the cell at a place that was lent.
+pub(crate) fn index_of(place: Place) -> CellIndex {
+    let (chunk, offset) = (place >> OFFSET_BITS, place & ((1 << OFFSET_BITS) - 1));
+    if chunk < DOUBLINGS {
+        return FIRST_CHUNK * ((1 << chunk) - 1) + offset;
+    }
+    IN_SMALLER + (chunk - DOUBLINGS) * LARGEST_CHUNK + offset
+}
 
 /// Loans are numbered in so many bits.
 pub(crate) const LOAN_BITS: u32 = 26;
 
-impl Memory {
-    /// No engine uses it: the caller holds the only copy.
-    pub(crate) fn is_idle(&self) -> bool {
-        Arc::strong_count(&self.cells) == 1 && Arc::strong_count(&self.published) == 1
-    }
-
-    /// Makes it as new, for the next engine, and gives its pages back to the system. Numbers that
-    /// were lent stay void. Only while it is idle. A foreign caller that is late by an engine's
-    /// life may still count into a cell meanwhile.
-    pub(crate) fn clear(&self) {
-        debug_assert!(self.is_idle());
-        self.cells.clear();
-        self.published.store(0, Ordering::Relaxed);
-    }
-}
-
 impl Cells {
-    /// The mark of a cell in an installed chunk.
+    /// The mark of the cell at this place of a chunk whose first cell is `first`.
     #[inline]
-    fn mark_at(base: *mut Cell, chunk: usize, offset: usize) -> *const AtomicU32 {
-        base.wrapping_add(cells_in(chunk)).cast::<AtomicU32>().wrapping_add(offset)
+    fn mark_at(first: *mut Cell, offset: usize) -> *const AtomicU32 {
+        first.cast::<AtomicU32>().wrapping_sub(offset + 1)
     }
 
     fn mark(&self, index: CellIndex) -> &AtomicU32 {
         let (chunk, offset) = locate(index);
-        let base = self.chunks[chunk].load(Ordering::Acquire);
-        assert!(!base.is_null(), "a cell index that was never handed out");
-        // SAFETY: as in `get`; the marks stand behind the chunk's cells, zeroed as they are.
-        unsafe { &*Self::mark_at(base, chunk, offset) }
+        let first = self.chunks[chunk].load(Ordering::Acquire);
+        assert!(!first.is_null(), "a cell index that was never handed out");
+        // SAFETY: `locate` keeps the offset below the count of the chunk's cells, and before its
+        // first cell stand as many marks, zeroed as they are.
+        unsafe { &*Self::mark_at(first, offset) }
     }
 
-    /// Lends a cell to a foreign caller, who will name it by index and the mark that this
-    /// answers: `kind`, and a number that comes again after 2^26 loans.
-    pub(crate) fn lend(&self, index: CellIndex, kind: u32) -> u32 {
+    /// Lends a cell to a foreign caller, who will name it by its place and the mark that this
+    /// answers: `kind`, and a number that comes again after 2^26 loans. `None` beyond 67 million
+    /// cells.
+    pub(crate) fn lend(&self, index: CellIndex, kind: u32) -> Option<(Place, u32)> {
+        let (chunk, offset) = locate(index);
+        if chunk >= LENT_CHUNKS {
+            return None;
+        }
         let mut book = self.book.lock();
         let mark = kind << LOAN_BITS | book.next_loan;
         book.next_loan = (book.next_loan + 1) & ((1 << LOAN_BITS) - 1);
         // Release pairs with the acquire in `lent`: who finds the mark finds the cell opened.
         self.mark(index).store(mark, Ordering::Release);
-        mark
+        Some(((chunk << OFFSET_BITS | offset) as Place, mark))
     }
 
     /// The loan is over.
@@ -58,28 +70,34 @@ impl Cells {
         self.mark(index).store(0, Ordering::Release);
     }
 
-    /// The cell that is lent under this mark. Any two numbers get an answer.
+    /// The cell that is lent at this place under this mark. Any two numbers get an answer.
     #[inline]
-    pub(crate) fn lent(&self, index: CellIndex, mark: u32) -> Option<&Cell> {
-        let (chunk, offset) = locate(index);
+    pub(crate) fn lent(&self, place: Place, mark: u32) -> Option<&Cell> {
+        let chunk = (place >> OFFSET_BITS) as usize & (LENT_CHUNKS - 1);
+        let offset = (place & ((1 << OFFSET_BITS) - 1)) as usize;
         // Acquire pairs with the release of `ensure_chunk`.
-        let base = self.chunks.get(chunk)?.load(Ordering::Acquire);
-        if base.is_null() || mark == 0 {
+        let first = self.chunks[chunk].load(Ordering::Acquire);
+        // Beyond the chunk's cells: more than 10 bits in the first one, and never in the large ones.
+        let is_beyond = offset >> (FIRST_BITS + (chunk as u32).min(DOUBLINGS)) != 0;
+        if first.is_null() || mark == 0 || is_beyond {
             return None;
         }
         // SAFETY: as in `mark`.
-        let found = unsafe { &*Self::mark_at(base, chunk, offset) }.load(Ordering::Acquire);
+        let found = unsafe { &*Self::mark_at(first, offset) }.load(Ordering::Acquire);
         // SAFETY: as in `get`.
-        (found == mark).then(|| unsafe { &*base.add(offset) })
+        (found == mark).then(|| unsafe { &*first.add(offset) })
     }
 
-    /// See [`Memory::clear`].
-    fn clear(&self) {
+    /// Makes it as new, for the next engine, and gives its pages back to the system. Numbers that
+    /// were lent stay void. Only while no engine uses it. A foreign caller that is late by an
+    /// engine's life may still count into a cell meanwhile.
+    pub(crate) fn clear(&self) {
         let mut book = self.book.lock();
         book.entries.truncate(1);
         book.free = VecDeque::new();
         book.resting = Vec::new();
         self.told.store(END, Ordering::Relaxed);
+        self.published.store(0, Ordering::Relaxed);
         for chunk in 0..CHUNKS {
             let base = self.chunks[chunk].load(Ordering::Relaxed);
             if !base.is_null() {
@@ -91,8 +109,8 @@ impl Cells {
 
 /// All cells and marks of an installed chunk become zero, as they were made. Not by writing, where
 /// the system does it by taking the pages back.
-fn zero(base: *mut Cell, chunk: usize) {
-    let bytes = chunk_layout(chunk).size();
+fn zero(first: *mut Cell, chunk: usize) {
+    let (base, bytes) = (allocation(first, chunk), chunk_layout(chunk).size());
     #[cfg(target_os = "linux")]
     {
         // SAFETY: whole pages of one allocation of our own, which the system replaces by zeroes.
@@ -117,29 +135,36 @@ mod tests {
 
     #[test]
     fn a_loan_is_found_under_its_mark_until_it_is_over() {
-        let memory = Memory::new();
-        let cells = &memory.cells;
+        let cells = Cells::new();
         let index = cells.acquire(KEY);
-        let mark = cells.lend(index, 5);
-        assert_eq!(mark >> LOAN_BITS, 5);
-        assert!(std::ptr::eq(cells.lent(index, mark).unwrap(), cells.get(index)));
-        assert!(cells.lent(index, mark + 1).is_none() && cells.lent(index + 1, mark).is_none());
-        assert!(cells.lent(index, 0).is_none() && cells.lent(index + 1, 0).is_none());
-        assert!(cells.lent((1 << 26) - 1, mark).is_none() && cells.lent(u32::MAX, mark).is_none());
+        let (place, mark) = cells.lend(index, 5).unwrap();
+        assert_eq!((mark >> LOAN_BITS, index_of(place)), (5, index));
+        assert!(std::ptr::eq(cells.lent(place, mark).unwrap(), cells.get(index)));
+        assert!(cells.lent(place, mark + 1).is_none() && cells.lent(place + 1, mark).is_none());
+        assert!(cells.lent(place, 0).is_none() && cells.lent(place + 1, 0).is_none());
+        for garbage in [1024, 0xFFFF, 1 << 16, (1 << 26) - 1, u32::MAX] {
+            assert!(cells.lent(garbage, mark).is_none());
+        }
         cells.take_back(index);
-        assert!(cells.lent(index, mark).is_none());
-        let mark = cells.lend(index, 5);
+        assert!(cells.lent(place, mark).is_none());
+        let (_, mark) = cells.lend(index, 5).unwrap();
         cells.get(index).packets.store(3, Ordering::Relaxed);
         let tag = cells.get(index).flags.load(Ordering::SeqCst).tag();
-        assert!(memory.is_idle());
-        memory.clear();
-        assert!(cells.lent(index, mark).is_none(), "void for the next engine");
+        cells.clear();
+        assert!(cells.lent(place, mark).is_none(), "void for the next engine");
         assert_eq!(cells.get(index).packets.load(Ordering::Relaxed), 0);
         assert_eq!((cells.usage(), cells.acquire(KEY)), ((0, 0), 1));
         assert_ne!(cells.get(1).flags.load(Ordering::SeqCst).tag(), tag);
-        assert_ne!(cells.lend(1, 5), mark);
-        let copy = memory.clone();
-        assert!(!memory.is_idle());
-        drop(copy);
+        assert_ne!(cells.lend(1, 5).unwrap().1, mark);
+    }
+
+    #[test]
+    fn a_place_is_that_of_its_cell() {
+        let cells = Cells::new();
+        for index in (0..200_000).map(|_| cells.acquire(KEY)).step_by(997) {
+            let (place, mark) = cells.lend(index, 2).unwrap();
+            assert_eq!(index_of(place), index);
+            assert!(std::ptr::eq(cells.lent(place, mark).unwrap(), cells.get(index)));
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// The sources, in the order in which the header tells of them.
 const SOURCES: [&str; 12] = [
-    "mod", "codes", "boundary", "config", "driver", "foreign", "engine", "record", "operator",
+    "version", "codes", "boundary", "config", "driver", "foreign", "engine", "record", "operator",
     "status", "events", "timeline",
 ];
 const LAST: &str = "eyes";
@@ -177,7 +177,12 @@ fn every_code_has_a_text_and_a_number_of_its_own() {
         .filter_map(|line| line.strip_prefix("#define CHANGEOVER_"))
         .filter_map(|line| {
             let (name, value) = line.split_once(' ')?;
-            value.trim_matches(['(', ')']).parse().ok().filter(|code| *code < 0).map(|code| (name.to_owned(), code))
+            value
+                .trim_matches(['(', ')'])
+                .parse()
+                .ok()
+                .filter(|code| *code < 0)
+                .map(|code| (name.to_owned(), code))
         })
         .collect();
     assert!(codes.len() >= 32, "{codes:?}");

@@ -31,7 +31,7 @@
  *     changeover_recorder recorder;    // one per producer thread
  *     changeover_recorder_open(engine, "news", 0, 0, &recorder);
  *     while ((n = recv(fd, buffer, sizeof buffer, 0)) > 0)
- *         if (changeover_record(recorder, changeover_packet_of((size_t)n)) > 0)
+ *         if (changeover_record_bytes(recorder, (uint32_t)n) > 0)
  *             send(out, buffer, (size_t)n, 0);
  *
  *     changeover_recorder_close(recorder);
@@ -41,8 +41,8 @@
  *
  * Answers. A function that answers int32_t (or int64_t) answers a negative CHANGEOVER_* code where
  *   it refuses: nothing was changed then, and nothing was written but the thread's last error.
- *   The list of codes is closed; changeover_strerror has a text for each, changeover_last_error_text
- *   what went wrong in particular.
+ *   The list of codes is closed; changeover_strerror has a text for each,
+ *   changeover_last_error_text what went wrong in particular.
  *
  * Handles (changeover_engine, changeover_recorder, ...) are numbers, not pointers; 0 is none. One
  *   that is stale, closed, of another kind or garbage answers CHANGEOVER_INVALID_HANDLE and touches
@@ -60,7 +60,7 @@
  *   (const char *) are not.
  *
  * Threads. Every function may be called from any thread, at any time, also while another thread
- *   destroys the engine. changeover_record, _record_batch, _record_precise and _record_at, with one
+ *   destroys the engine. changeover_record and its kin (_bytes, _batch, _precise, _at), with one
  *   recorder, are for one thread at a time; they are wait-free and async-signal-safe (not on an
  *   engine that is driven by hand; errno may change). changeover_record_packet is lock-free, and
  *   not async-signal-safe. Everything else takes short locks and waits for nobody's code, unless
