@@ -75,9 +75,10 @@
  * Panics do not cross: one answers CHANGEOVER_PANIC and is logged. Out of memory aborts.
  *
  * fork. The engine's threads are not in the child. There every call answers CHANGEOVER_FORKED,
- *   changeover_engine_destroy too (nothing is freed); recording counts in the child's copy of the
- *   memory, where nobody looks. An engine made in the child after the fork is the child's own.
- *   exec, and processes without an engine at the time of the fork, are not concerned.
+ *   changeover_engine_destroy too (nothing is freed), and changeover_engine_create (locks of the
+ *   process may be held by threads that are not there); recording counts in the child's copy of
+ *   the memory, where nobody looks. Children of a process that had no engine at the time of the
+ *   fork make engines of their own; exec is not concerned.
  *
  * dlclose. Destroy every engine before, and end every thread that has called the library: its last
  *   error is thread-local.
@@ -652,8 +653,9 @@ typedef struct changeover_event {
 // happened; a slow one delays nobody's decisions (but the callbacks behind it). They may call
 // back into the API, `changeover_unregister` included; what would have to wait (among it
 // `changeover_engine_destroy`) answers CHANGEOVER_WOULD_BLOCK there. They must not throw or
-// longjmp out. After `changeover_unregister` has returned none begins for that stream, after
-// `changeover_engine_destroy` none at all. On an engine that is driven by hand they run inside
+// longjmp out. After `changeover_unregister` has returned none begins for that stream (one that
+// the notifier is just about to enter may still come; `changeover_unregister_and_wait` waits for
+// it), after `changeover_engine_destroy` none at all. On an engine that is driven by hand they run inside
 // the call that causes them.
 typedef struct changeover_callbacks {
     // sizeof(changeover_callbacks).
@@ -1073,7 +1075,8 @@ void changeover_string_free(char *text);
 //
 // Any thread, also inside callbacks. Never blocks. The token is used up, whether or not the
 // answer came in time (what comes too late is ignored). Answers CHANGEOVER_INVALID_HANDLE for
-// one that is used up: by an answer, by a later call for the same input, or by the engine's end.
+// one that is used up: by an answer, by the stop of its activation, by a later call of its kind
+// for the same input, or by the end of the stream or the engine.
 int32_t changeover_answer(changeover_answer_token token, int32_t answer, const char *why);
 
 // Makes an engine and starts its threads. `options` NULL = every default.
@@ -1081,7 +1084,7 @@ int32_t changeover_answer(changeover_answer_token token, int32_t answer, const c
 // Any thread. The first one in a process takes about a millisecond (it calibrates its clock).
 // Everything that `options` points to is copied, but for the `user_data`s, which are yours until
 // their `destroy` is called. On error `*out` is not written, and no `destroy` is called:
-// CHANGEOVER_TOO_MANY_ENGINES (256), _THREAD, and what is wrong with the options.
+// CHANGEOVER_TOO_MANY_ENGINES (256), _THREAD, _FORKED, and what is wrong with the options.
 int32_t changeover_engine_create(const changeover_engine_options *options, changeover_engine *out);
 
 // Ends an engine: unregisters every stream, lets the final stops run, ends the threads, closes
@@ -1117,8 +1120,9 @@ int32_t changeover_register(changeover_engine engine, const changeover_stream_co
 int32_t changeover_register_json(changeover_engine engine, const char *stream);
 
 // Ends supervision of a stream. After this returns no event, callback or driver call of it
-// begins, except one final stop for each activation still running. Its recorders answer
-// CHANGEOVER_STALE (close them all the same).
+// begins, except one final stop for each activation still running. Those that run, or that
+// another thread is just about to enter, may finish (`changeover_unregister_and_wait` waits for
+// them). Its recorders answer CHANGEOVER_STALE (close them all the same).
 //
 // Any thread, also inside callbacks of the same stream.
 int32_t changeover_unregister(changeover_engine engine, const char *stream);

@@ -117,6 +117,23 @@ impl Clock {
     }
 }
 
+/// A clock of the system that only goes forward, ns: for what outlives engines.
+#[cfg(feature = "capi")]
+pub(crate) fn system_ns() -> Nanos {
+    #[cfg(target_os = "linux")]
+    {
+        let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the pointer is to a timespec of ours.
+        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+        now.tv_sec as Nanos * 1_000_000_000 + now.tv_nsec as Nanos
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_nanos() as Nanos)
+    }
+}
+
 /// Asks the system to wake this thread when it said, and not up to 50 us later (measured at the
 /// median of a quiet machine: 38 us late instead of 94).
 pub(crate) fn sharpen_sleep() {

@@ -23,6 +23,8 @@ pub(crate) struct Life {
     /// None on the hand-driven engine.
     pub(crate) workers: Option<Arc<Workers>>,
     threads: Mutex<Option<Threads>>,
+    /// Held for the whole end: a second caller returns when it is over, too.
+    ending: Mutex<()>,
     stop: Arc<AtomicBool>,
     shutdown_timeout: Duration,
 }
@@ -88,7 +90,8 @@ impl Life {
         core.waker.set_thread(monitor.thread().clone());
         core.waker.wake();
         let threads = Mutex::new(Some(Threads { monitor, notifier }));
-        Ok(Self { core, workers: Some(workers), threads, stop, shutdown_timeout })
+        let ending = Mutex::default();
+        Ok(Self { core, workers: Some(workers), threads, ending, stop, shutdown_timeout })
     }
 
     /// An engine without threads.
@@ -97,6 +100,7 @@ impl Life {
             core,
             workers: None,
             threads: Mutex::new(None),
+            ending: Mutex::default(),
             stop: Arc::new(AtomicBool::new(false)),
             shutdown_timeout: Duration::ZERO,
         }
@@ -151,9 +155,11 @@ impl Life {
         }
     }
 
-    /// Ends the engine; a second call finds nothing to do.
+    /// Ends the engine; a second call waits for that, and finds nothing to do. Not inside host
+    /// calls, which it waits for.
     pub(crate) fn end(&self) -> ShutdownReport {
         let core = &self.core;
+        let _ending = self.ending.lock();
         if !core.close() {
             return ShutdownReport::default();
         }

@@ -33,8 +33,9 @@ pub(crate) struct Notifier {
 }
 
 /// Whether the event callback is to hear of an event: it concerns the engine, or a stream.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 enum Heard {
+    #[default]
     Never,
     Of(Option<StreamKey>),
 }
@@ -48,7 +49,9 @@ struct State {
     /// Events for the log and the callback, with the stream that the callback hears of; the oldest
     /// are lost where they are slow.
     log: VecDeque<(Event, Heard)>,
-    on_event: Option<EventCallback>,
+    /// Who is still to hear of the event that was taken from it last.
+    in_hand: Heard,
+    on_event: Vec<EventCallback>,
     on_exhausted: Option<Callback>,
     on_restored: Option<Callback>,
     closed: bool,
@@ -77,10 +80,11 @@ impl Notifier {
         drop(old);
     }
 
-    pub(crate) fn set_event(&self, callback: Option<EventCallback>) {
+    /// They are called one after the other, each only if the stream is still there.
+    pub(crate) fn set_event(&self, callbacks: Vec<EventCallback>) {
         // Relaxed: an event that is published at this moment may be heard or not.
-        self.wants_events.store(callback.is_some(), Ordering::Relaxed);
-        let old = std::mem::replace(&mut self.state.lock().on_event, callback);
+        self.wants_events.store(!callbacks.is_empty(), Ordering::Relaxed);
+        let old = std::mem::replace(&mut self.state.lock().on_event, callbacks);
         drop(old);
     }
 
@@ -117,7 +121,7 @@ impl Notifier {
         if state.log.len() >= LOG_CAPACITY {
             state.log.pop_front();
         }
-        let heard = if state.on_event.is_some() { Heard::Of(stream) } else { Heard::Never };
+        let heard = if !state.on_event.is_empty() { Heard::Of(stream) } else { Heard::Never };
         state.log.push_back((event, heard));
         drop(state);
         self.changed.notify_all();
@@ -127,16 +131,24 @@ impl Notifier {
         loop {
             let mut state = self.state.lock();
             let Some((event, heard)) = state.log.pop_front() else { return };
-            let callback = state.on_event.clone().filter(|_| heard != Heard::Never);
-            if let (Some(_), Heard::Of(stream)) = (&callback, heard) {
-                state.running = stream;
-            }
+            state.in_hand = heard;
             drop(state);
             let _ = hostcall::run(|| log_line(&event));
-            if let Some(callback) = callback {
-                self.ended(hostcall::run(move || callback(&event)));
+            let mut at = 0;
+            while let Some(callback) = self.next_to_hear(at) {
+                self.ended(hostcall::run(|| callback(&event)));
+                at += 1;
             }
         }
+    }
+
+    /// The callback that hears of the event in hand as the `at`th one. It has begun then.
+    fn next_to_hear(&self, at: usize) -> Option<EventCallback> {
+        let mut state = self.state.lock();
+        let Heard::Of(stream) = state.in_hand else { return None };
+        let callback = state.on_event.get(at).cloned()?;
+        state.running = stream;
+        Some(callback)
     }
 
     /// A callback has returned.
@@ -154,7 +166,8 @@ impl Notifier {
         if state.waiting.remove(&key).is_some() {
             state.queue.retain(|(waiting, ..)| *waiting != key);
         }
-        for (_, heard) in &mut state.log {
+        let State { log, in_hand, .. } = &mut *state;
+        for heard in log.iter_mut().map(|(_, heard)| heard).chain([in_hand]) {
             if *heard == Heard::Of(Some(key)) {
                 *heard = Heard::Never;
             }
@@ -226,10 +239,10 @@ impl Notifier {
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        let callbacks =
-            (state.on_exhausted.take(), state.on_restored.take(), state.on_event.take());
+        let callbacks = (state.on_exhausted.take(), state.on_restored.take());
+        let events = std::mem::take(&mut state.on_event);
         drop(state);
-        drop(callbacks);
+        drop((callbacks, events));
         self.changed.notify_all();
     }
 
@@ -285,14 +298,24 @@ mod tests {
 
     #[test]
     fn the_event_callback_hears_nothing_of_a_stream_that_is_gone() {
-        let notifier = Notifier::inline();
+        let notifier = Arc::new(Notifier::inline());
         assert!(!notifier.wants_events());
         let at = std::time::SystemTime::UNIX_EPOCH;
         let event = |id| Event { id, at, at_ns: 0, stream: None, kind: EventKind::Exhausted };
         notifier.log(event(1), Some(key(1)));
         let seen = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&seen);
-        notifier.set_event(Some(Arc::new(move |event: &Event| heard.lock().push(event.id))));
+        let forgets = Arc::new(Mutex::new(None::<Arc<Notifier>>));
+        let also = Arc::clone(&forgets);
+        notifier.set_event(vec![
+            Arc::new(move |event: &Event| {
+                heard.lock().push(event.id);
+                if let (Some(notifier), 6) = (&*also.lock(), event.id) {
+                    notifier.forget(key(2));
+                }
+            }),
+            Arc::new(|event: &Event| assert_ne!(event.id, 6, "its stream is gone by now")),
+        ]);
         assert!(notifier.wants_events());
         notifier.log(event(2), Some(key(1)));
         notifier.log(event(3), Some(key(2)));
@@ -300,7 +323,12 @@ mod tests {
         notifier.forget(key(1));
         notifier.drain();
         assert_eq!(*seen.lock(), [3, 4], "1 was published before the callback was there");
-        notifier.set_event(Some(Arc::new(|_: &Event| panic!("host"))));
+        *forgets.lock() = Some(Arc::clone(&notifier));
+        notifier.log(event(6), Some(key(2)));
+        notifier.drain();
+        assert_eq!(*seen.lock(), [3, 4, 6]);
+        *forgets.lock() = None;
+        notifier.set_event(vec![Arc::new(|_: &Event| panic!("host"))]);
         notifier.log(event(5), Some(key(2)));
         notifier.drain();
         assert!(notifier.wait_idle(key(2), Instant::now()));

@@ -94,7 +94,9 @@ impl Engine {
 
     /// Ends supervision of a stream. After this returns no event, callback, metric or driver
     /// call of it begins, except one final `stop` for each activation still running. Calls that
-    /// run may finish; their results are ignored. Its recorders answer *stale*.
+    /// run, or that another thread is just about to enter, may finish
+    /// ([`unregister_and_wait`](Self::unregister_and_wait) waits for them); their results are
+    /// ignored. Its recorders answer *stale*.
     ///
     /// # Errors
     /// [`Error::UnknownStream`], [`Error::ShutDown`].
@@ -385,7 +387,13 @@ impl Engine {
     /// Sets or clears the callback for events, on the notifier thread. Where it is slow, the oldest
     /// of 1,024 waiting events are lost; [`subscribe`](Self::subscribe) counts what it loses.
     pub fn set_event_callback(&self, callback: Option<EventCallback>) {
-        self.core().notifier.set_event(callback.map(Arc::from));
+        self.core().notifier.set_event(callback.map(Arc::from).into_iter().collect());
+    }
+
+    /// The same with several, each of which hears of an event only if its stream is still there.
+    #[cfg(feature = "capi")]
+    pub(crate) fn set_event_callbacks(&self, callbacks: Vec<crate::notify::EventCallback>) {
+        self.core().notifier.set_event(callbacks);
     }
 
     /// The engine's counters, and how late its monitor has been.
@@ -411,7 +419,7 @@ impl Engine {
     /// Unregisters every stream, lets the final `stop` calls run, ends and joins the engine's
     /// threads. Host calls that have not returned within the shutdown timeout are left to
     /// themselves and counted. Afterwards calls answer [`Error::ShutDown`] and recorders answer
-    /// *stale*. May block; a second call answers an empty report.
+    /// *stale*. May block; a second call waits for the first, and answers an empty report.
     ///
     /// # Errors
     /// [`Error::WouldBlock`] inside a callback or driver call; nothing is changed then.

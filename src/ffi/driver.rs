@@ -6,15 +6,14 @@ use std::fmt;
 use super::boundary::{Foreign, guard, message, sized};
 use super::changeover_engine;
 use super::codes::Refusal;
-use super::slots::Kind;
+use super::owed::Pending;
+use super::slots::{Kind, Parts};
 use super::tenant::{self, Home, find};
 use crate::config::InputConfig;
 use crate::driver::{
-    Answer, AnswerToken, DriverCall, IngestDriver, KeyframeCall, ProbeCall, RebindCall, StartCall,
-    StopCall,
+    Answer, DriverCall, IngestDriver, KeyframeCall, ProbeCall, RebindCall, StartCall, StopCall,
 };
 use crate::sync::Arc;
-use crate::types::Priority;
 
 /// A driver call's answer: it worked.
 pub const CHANGEOVER_ANSWER_DONE: i32 = 0;
@@ -103,15 +102,6 @@ pub struct changeover_driver {
 }
 
 sized!(changeover_driver);
-
-/// An answer that is owed.
-#[derive(Debug)]
-pub(super) struct Pending {
-    token: AnswerToken,
-    stream: Arc<str>,
-    priority: Priority,
-    is_start: bool,
-}
 
 /// The engine's view of a C driver.
 pub(super) struct CDriver {
@@ -202,13 +192,6 @@ impl CDriver {
             // Its slot is empty already: nobody waits for the answer.
             return Answer::Failed("the engine is ending".to_owned());
         };
-        // An answer that is still owed for the same question is not waited for any more.
-        let superseded = tenant.answers.take_where(|old| {
-            old.is_start == pending.is_start
-                && old.priority == pending.priority
-                && old.stream == pending.stream
-        });
-        drop(superseded);
         let Ok(handle) = tenant.answers.put(pending) else {
             return Answer::Failed("too many answers are owed".to_owned());
         };
@@ -223,7 +206,7 @@ impl CDriver {
             }
         };
         // Where the host has answered through the token before, that counts.
-        if let Ok(pending) = tenant.answers.take(super::slots::Parts::of(handle)) {
+        if let Ok(pending) = tenant.answers.take(Parts::of(handle)) {
             pending.answer(answer);
         }
         Answer::Later
@@ -247,24 +230,13 @@ impl CDriver {
     }
 }
 
-impl Pending {
-    fn answer(self, with: Answer) {
-        match with {
-            Answer::Done => self.token.done(),
-            Answer::Failed(why) => self.token.failed(why),
-            Answer::Unsupported => self.token.unsupported(),
-            // A dropped token answers *failed*: nobody is left waiting.
-            Answer::Later => drop(self.token),
-        }
-    }
-}
-
 impl IngestDriver for CDriver {
     fn start(&self, call: &StartCall) -> Answer {
         let mut out = self.outgoing(&call.stream, Some(&call.input), Some(&call.buffer_write_id));
         out.call.epoch = call.epoch.get();
         let (stream, priority) = (Arc::clone(&call.stream), call.input.priority);
-        let pending = Pending { token: call.token(), stream, priority, is_start: true };
+        let epoch = Some(call.epoch.get());
+        let pending = Pending { token: call.token(), stream, priority, epoch };
         self.ask(self.driver.start, out, pending)
     }
 
@@ -272,13 +244,16 @@ impl IngestDriver for CDriver {
         let mut out = self.outgoing(&call.stream, None, None);
         out.call.epoch = call.epoch.get();
         out.call.input_priority = call.input_priority;
+        if let Ok(tenant) = tenant::engine(self.home.handle()) {
+            tenant.answers.stopped(&call.stream, call.input_priority, call.epoch.get());
+        }
         self.tell(self.driver.stop, &out);
     }
 
     fn probe(&self, call: &ProbeCall) -> Answer {
         let out = self.outgoing(&call.stream, Some(&call.input), None);
         let (stream, priority) = (Arc::clone(&call.stream), call.input.priority);
-        let pending = Pending { token: call.token(), stream, priority, is_start: false };
+        let pending = Pending { token: call.token(), stream, priority, epoch: None };
         self.ask(self.driver.probe, out, pending)
     }
 
@@ -286,6 +261,10 @@ impl IngestDriver for CDriver {
         let mut out = self.outgoing(&call.stream, Some(&call.input), None);
         out.call.epoch = call.epoch.get();
         out.call.from_priority = call.from_priority;
+        if let Ok(tenant) = tenant::engine(self.home.handle()) {
+            let (from, to) = (call.from_priority, call.input.priority);
+            tenant.answers.rebound(&call.stream, from, to, call.epoch.get());
+        }
         self.tell(self.driver.rebind, &out);
     }
 
@@ -302,7 +281,8 @@ impl IngestDriver for CDriver {
 ///
 /// Any thread, also inside callbacks. Never blocks. The token is used up, whether or not the
 /// answer came in time (what comes too late is ignored). Answers CHANGEOVER_INVALID_HANDLE for
-/// one that is used up: by an answer, by a later call for the same input, or by the engine's end.
+/// one that is used up: by an answer, by the stop of its activation, by a later call of its kind
+/// for the same input, or by the end of the stream or the engine.
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_answer(
     token: changeover_answer_token,

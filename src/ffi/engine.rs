@@ -97,7 +97,7 @@ sized!(changeover_engine_options, changeover_engine_stats);
 /// Any thread. The first one in a process takes about a millisecond (it calibrates its clock).
 /// Everything that `options` points to is copied, but for the `user_data`s, which are yours until
 /// their `destroy` is called. On error `*out` is not written, and no `destroy` is called:
-/// CHANGEOVER_TOO_MANY_ENGINES (256), _THREAD, and what is wrong with the options.
+/// CHANGEOVER_TOO_MANY_ENGINES (256), _THREAD, _FORKED, and what is wrong with the options.
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_engine_create(
     options: *const changeover_engine_options,
@@ -106,6 +106,9 @@ pub extern "C" fn changeover_engine_create(
     guard(|| {
         wanted("out", out)?;
         let options = opt_read(options)?;
+        if slots::is_forked() {
+            return Err(Refusal::Forked);
+        }
         let (claim, memory) = slots::claim().ok_or(Refusal::TooManyEngines)?;
         let raw = claim.handle();
         let mut builder = Engine::builder().memory(memory);
@@ -257,13 +260,20 @@ pub extern "C" fn changeover_register_json(
 }
 
 /// Ends supervision of a stream. After this returns no event, callback or driver call of it
-/// begins, except one final stop for each activation still running. Its recorders answer
-/// CHANGEOVER_STALE (close them all the same).
+/// begins, except one final stop for each activation still running. Those that run, or that
+/// another thread is just about to enter, may finish (`changeover_unregister_and_wait` waits for
+/// them). Its recorders answer CHANGEOVER_STALE (close them all the same).
 ///
 /// Any thread, also inside callbacks of the same stream.
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_unregister(engine: changeover_engine, stream: *const c_char) -> i32 {
-    guard(|| Ok(tenant::engine(engine.raw)?.engine.unregister(text("stream", stream)?)?))
+    guard(|| {
+        let (tenant, stream) = (tenant::engine(engine.raw)?, text("stream", stream)?);
+        let gone = tenant.engine.core().by_id(stream);
+        tenant.engine.unregister(stream)?;
+        gone.iter().for_each(|gone| tenant.answers.unregistered(&gone.id));
+        Ok(())
+    })
 }
 
 /// The same, and waits until every driver call and callback of the stream has returned: up to
@@ -279,7 +289,12 @@ pub extern "C" fn changeover_unregister_and_wait(
     guard(|| {
         let (tenant, stream) = (tenant::engine(engine.raw)?, text("stream", stream)?);
         let timeout = Duration::from_millis(timeout_ms.into());
-        Ok(tenant.engine.unregister_and_wait(stream, timeout)?)
+        let gone = tenant.engine.core().by_id(stream);
+        let waited = tenant.engine.unregister_and_wait(stream, timeout);
+        if matches!(waited, Ok(()) | Err(Error::TimedOut { .. })) {
+            gone.iter().for_each(|gone| tenant.answers.unregistered(&gone.id));
+        }
+        Ok(waited?)
     })
 }
 

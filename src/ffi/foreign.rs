@@ -9,6 +9,7 @@ use super::events::{changeover_event, to_c};
 use super::tenant::Home;
 use crate::engine::Engine;
 use crate::events::{Event, EventKind};
+use crate::notify::EventCallback;
 use crate::sync::Arc;
 
 /// Log level: something needs attention.
@@ -22,8 +23,9 @@ pub const CHANGEOVER_LOG_INFO: i32 = 2;
 /// happened; a slow one delays nobody's decisions (but the callbacks behind it). They may call
 /// back into the API, `changeover_unregister` included; what would have to wait (among it
 /// `changeover_engine_destroy`) answers CHANGEOVER_WOULD_BLOCK there. They must not throw or
-/// longjmp out. After `changeover_unregister` has returned none begins for that stream, after
-/// `changeover_engine_destroy` none at all. On an engine that is driven by hand they run inside
+/// longjmp out. After `changeover_unregister` has returned none begins for that stream (one that
+/// the notifier is just about to enter may still come; `changeover_unregister_and_wait` waits for
+/// it), after `changeover_engine_destroy` none at all. On an engine that is driven by hand they run inside
 /// the call that causes them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -116,11 +118,18 @@ impl Host {
         let c = &self.callbacks;
         engine.set_exhausted_callback(c.on_exhausted.map(|call| self.stream_callback(call)));
         engine.set_restored_callback(c.on_restored.map(|call| self.stream_callback(call)));
-        let events = c.on_event.is_some() || c.on_log.is_some();
-        let host = Arc::clone(self);
-        engine.set_event_callback(
-            events.then(|| Box::new(move |event: &Event| host.tell(event)) as _),
-        );
+        let mut events: Vec<EventCallback> = Vec::new();
+        if let Some(call) = c.on_event {
+            let host = Arc::clone(self);
+            events.push(Arc::new(move |event| {
+                call(host.engine(), &to_c(event), host.data.user_data)
+            }));
+        }
+        if let Some(call) = c.on_log {
+            let host = Arc::clone(self);
+            events.push(Arc::new(move |event| host.log(call, event)));
+        }
+        engine.set_event_callbacks(events);
     }
 
     fn stream_callback(
@@ -135,21 +144,18 @@ impl Host {
         })
     }
 
-    fn tell(&self, event: &Event) {
-        if let Some(call) = self.callbacks.on_event {
-            call(self.engine(), &to_c(event), self.data.user_data);
-        }
-        if let Some(call) = self.callbacks.on_log {
-            let level = match event.kind {
-                EventKind::Exhausted
-                | EventKind::InputDegraded { .. }
-                | EventKind::Stall { .. } => CHANGEOVER_LOG_WARNING,
-                _ => CHANGEOVER_LOG_INFO,
-            };
-            let stream = event.stream.as_deref().unwrap_or("-");
-            let what = serde_json::to_string(&event.kind).unwrap_or_default();
-            let line = CString::new(format!("changeover: {stream}: {what}")).unwrap_or_default();
-            call(self.engine(), level, line.as_ptr(), self.data.user_data);
-        }
+    fn log(&self, call: LogFn, event: &Event) {
+        let level = match event.kind {
+            EventKind::Exhausted | EventKind::InputDegraded { .. } | EventKind::Stall { .. } => {
+                CHANGEOVER_LOG_WARNING
+            }
+            _ => CHANGEOVER_LOG_INFO,
+        };
+        let stream = event.stream.as_deref().unwrap_or("-");
+        let what = serde_json::to_string(&event.kind).unwrap_or_default();
+        let line = CString::new(format!("changeover: {stream}: {what}")).unwrap_or_default();
+        call(self.engine(), level, line.as_ptr(), self.data.user_data);
     }
 }
+
+type LogFn = extern "C" fn(changeover_engine, i32, *const c_char, *mut c_void);

@@ -16,6 +16,7 @@ mod events;
 mod eyes;
 mod foreign;
 mod operator;
+mod owed;
 mod record;
 mod slots;
 mod status;

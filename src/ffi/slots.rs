@@ -6,8 +6,9 @@
 //! memory. Two things are looked up:
 //!
 //! * *A recorder's cell*, per packet. Cells live in the slot's [`Cells`], which are never freed: an
-//!   engine that is destroyed leaves it, cleared, to the slot's next engine. So a call that comes
-//!   too late, by however much, reads a mark that is not its own.
+//!   engine that is destroyed leaves them to the slot's next engine. So a call that comes too late,
+//!   by however much, reads a mark that is not its own; and one that had read its own mark just
+//!   before writes into a cell that rests for a second at least.
 //! * *The engine*, for everything else. Whoever wants it enters the slot (a counter), takes a
 //!   reference, and leaves; who destroys the engine takes it out of the slot first and waits until
 //!   everybody who had entered has left.
@@ -20,6 +21,8 @@
 //! | `users` | who enters and leaves, SeqCst | the destroyer, SeqCst | with `tenant`: either the destroyer sees the user, or the user sees an empty slot |
 //! | `tenant` | creator and destroyer, SeqCst | who has entered, SeqCst | as above |
 //! | `cells` | the slot's first creator, release; set once | packets, acquire | who finds them finds them made |
+//! | `left_ns` | who vacates, relaxed | creators, after `claimed` | ordered by `claimed` |
+//! | `pid` | who claims and frees, relaxed | creators | a process sees what it did itself, and before its fork |
 //! | `claimed` | creators, acquire-release | creators | one engine to a slot at a time |
 
 use std::ptr::{from_ref, null_mut};
@@ -28,8 +31,10 @@ use crossbeam_utils::CachePadded;
 
 use super::tenant::Tenant;
 use crate::cell::Cell;
+use crate::clock::system_ns;
 use crate::slab::{Cells, LOAN_BITS};
-use crate::sync::{Arc, AtomicBool, AtomicPtr, AtomicU32, Ordering, fence};
+use crate::sync::{Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+use crate::types::Nanos;
 
 /// Engines that a process can have at a time.
 pub(super) const MAX_ENGINES: usize = 256;
@@ -83,6 +88,12 @@ impl Parts {
     }
 }
 
+/// Cells that foreign callers may be writing to rest so long.
+const QUARANTINE_NS: Nanos = 1_000_000_000;
+
+/// How long a destroyer sleeps between looks.
+const NAP: std::time::Duration = std::time::Duration::from_micros(50);
+
 /// Counters to enter by: several, so that threads seldom meet on one.
 const DOORS: usize = 4;
 
@@ -93,6 +104,12 @@ struct Slot {
     /// The engine, an `Arc`'s pointer; null between engines.
     tenant: AtomicPtr<Tenant>,
     claimed: AtomicBool,
+    /// When its last engine left; 0 = it had none.
+    left_ns: AtomicU64,
+    /// The process that claimed it.
+    pid: AtomicU32,
+    /// The one that claimed it last.
+    last_pid: AtomicU32,
     /// The mark of the next engine here; also counts objects.
     generation: AtomicU32,
     users: [CachePadded<AtomicU32>; DOORS],
@@ -104,6 +121,9 @@ static SLOTS: [CachePadded<Slot>; MAX_ENGINES] = [const {
         memory: AtomicPtr::new(null_mut()),
         tenant: AtomicPtr::new(null_mut()),
         claimed: AtomicBool::new(false),
+        left_ns: AtomicU64::new(0),
+        pid: AtomicU32::new(0),
+        last_pid: AtomicU32::new(0),
         generation: AtomicU32::new(1),
         users: [const { CachePadded::new(AtomicU32::new(0)) }; DOORS],
     })
@@ -151,6 +171,11 @@ impl Drop for Inside {
 /// Enters the slot; `None` where it has no engine. Wait-free and async-signal-safe.
 pub(super) fn enter(parts: Parts) -> Option<Inside> {
     let slot = &SLOTS[parts.slot];
+    // A look before the door is touched: nobody is ever inside an empty slot for long, and so none
+    // whom a fork leaves there.
+    if slot.tenant.load(Ordering::Relaxed).is_null() {
+        return None;
+    }
     let door: &'static AtomicU32 = &slot.users[parts.index as usize % DOORS];
     door.fetch_add(1, Ordering::SeqCst);
     let tenant = slot.tenant.load(Ordering::SeqCst);
@@ -182,34 +207,56 @@ pub(super) struct Claim {
     settled: bool,
 }
 
-/// Claims a slot; `None` where every one has an engine.
+/// Whether there are engines here that another process made: this is a forked child of it.
+pub(super) fn is_forked() -> bool {
+    let ours = std::process::id();
+    // 0: free, or being claimed at this moment.
+    SLOTS.iter().any(|slot| ![0, ours].contains(&slot.pid.load(Ordering::Relaxed)))
+}
+
+/// Claims a slot; `None` where every one has an engine. One whose last engine left a second ago or
+/// more is taken first, then one that never had an engine, then the one that was left longest ago.
 pub(super) fn claim() -> Option<(Claim, Arc<Cells>)> {
-    for (at, slot) in SLOTS.iter().enumerate() {
-        // Acquire pairs with the release by which the last engine here let go.
-        let taken = slot
-            .claimed
-            .compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed)
-            .is_err();
-        if taken {
-            continue;
-        }
-        let claim = Claim { slot: at, mark: next_mark(at, Kind::Engine), settled: false };
-        let kept = slot.memory.load(Ordering::Acquire);
-        // SAFETY: set once, and never freed.
-        if let Some(memory) = unsafe { kept.as_ref() } {
-            if !is_idle(memory) {
-                // Somebody still holds the last engine here: the claim is dropped.
-                continue;
-            }
-            memory.clear();
-            return Some((claim, Arc::clone(memory)));
-        }
+    let now = system_ns();
+    let left = |at: &usize| SLOTS[*at].left_ns.load(Ordering::Relaxed);
+    let mut order: Vec<usize> = (0..MAX_ENGINES).collect();
+    order.sort_by_key(|at| match left(at) {
+        0 => (1, 0),
+        left if now.saturating_sub(left) >= QUARANTINE_NS => (0, 0),
+        left => (2, left),
+    });
+    order.into_iter().find_map(|at| claim_slot(at, now))
+}
+
+fn claim_slot(at: usize, now: Nanos) -> Option<(Claim, Arc<Cells>)> {
+    let slot = &SLOTS[at];
+    // Acquire pairs with the release by which the last engine here let go.
+    slot.claimed.compare_exchange(false, true, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+    let pid = std::process::id();
+    slot.pid.store(pid, Ordering::Relaxed);
+    if slot.last_pid.swap(pid, Ordering::Relaxed) != pid {
+        // Threads of another process are not in this one, whatever the doors say.
+        slot.users.iter().for_each(|door| door.store(0, Ordering::SeqCst));
+    }
+    let claim = Claim { slot: at, mark: next_mark(at, Kind::Engine), settled: false };
+    let kept = slot.memory.load(Ordering::Acquire);
+    // SAFETY: set once, and never freed.
+    let Some(memory) = (unsafe { kept.as_ref() }) else {
         let memory = Box::leak(Box::new(Arc::new(Cells::new())));
         slot.memory.store(memory, Ordering::Release);
         slot.cells.store(Arc::as_ptr(memory).cast_mut(), Ordering::Release);
         return Some((claim, Arc::clone(memory)));
+    };
+    if !is_idle(memory) {
+        // Somebody still holds the last engine here: the claim is dropped.
+        return None;
     }
-    None
+    if now.saturating_sub(slot.left_ns.load(Ordering::Relaxed)) >= QUARANTINE_NS {
+        memory.clear();
+    } else {
+        memory.pass_on();
+    }
+    Some((claim, Arc::clone(memory)))
 }
 
 impl Claim {
@@ -228,7 +275,7 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         if !self.settled {
-            SLOTS[self.slot].claimed.store(false, Ordering::Release);
+            SLOTS[self.slot].free();
         }
     }
 }
@@ -243,26 +290,35 @@ pub(super) fn evict(parts: Parts) -> Option<Arc<Tenant>> {
     }
     // Those inside do not wait for anything: a packet that makes a cut, a look-up by id, the
     // taking of a reference. (On the hand-driven engine they may run callbacks.)
+    let mut looks = 0;
     for door in &slot.users {
         while door.load(Ordering::SeqCst) != 0 {
-            std::thread::yield_now();
+            looks += 1;
+            // One that was preempted inside may have a lower priority than this thread.
+            if looks < 100 { std::thread::yield_now() } else { std::thread::sleep(NAP) }
         }
     }
     // SAFETY: out of `Arc::into_raw`, and taken out of the slot by this call alone.
     Some(unsafe { Arc::from_raw(tenant) })
 }
 
-/// The slot may have another engine. Its memory goes back to the system if nobody else holds the
+/// The slot may have another engine. Its pages go back to the system if nobody else holds the
 /// engine that was here.
 pub(super) fn vacate(parts: Parts) {
     let slot = &SLOTS[parts.slot];
     // SAFETY: set once, and never freed.
-    if let Some(memory) = unsafe { slot.memory.load(Ordering::Acquire).as_ref() }
-        && is_idle(memory)
-    {
-        memory.clear();
+    let memory = unsafe { slot.memory.load(Ordering::Acquire).as_ref() };
+    memory.filter(|memory| is_idle(memory)).into_iter().for_each(|memory| memory.give_back());
+    slot.left_ns.store(system_ns(), Ordering::Relaxed);
+    slot.free();
+}
+
+impl Slot {
+    /// Another engine may have it.
+    fn free(&self) {
+        self.pid.store(0, Ordering::Relaxed);
+        self.claimed.store(false, Ordering::Release);
     }
-    slot.claimed.store(false, Ordering::Release);
 }
 
 /// No engine uses it: the slot holds the only reference.

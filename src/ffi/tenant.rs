@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use super::codes::Refusal;
-use super::driver::{CDriver, Pending};
+use super::driver::CDriver;
 use super::events::Reader;
 use super::foreign::Host;
+use super::owed::Owed;
 use super::slots::{self, Kind, MAX_OBJECTS, Parts};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -29,7 +30,7 @@ pub(super) struct Tenant {
     pub(super) host: Mutex<Arc<Host>>,
     recorders: Mutex<HashMap<u32, (u32, Recorder)>>,
     pub(super) tickets: Shelf<SwitchTicket>,
-    pub(super) answers: Shelf<Pending>,
+    pub(super) answers: Owed,
     pub(super) events: Shelf<Arc<Reader>>,
     pub(super) timelines: Shelf<Arc<Mutex<Timeline>>>,
     pub(super) eyes: Shelf<Arc<Mutex<Eyes>>>,
@@ -52,7 +53,7 @@ impl Tenant {
             host: Mutex::new(host),
             recorders: Mutex::default(),
             tickets: Shelf::new(slot, Kind::Ticket),
-            answers: Shelf::new(slot, Kind::Answer),
+            answers: Owed::new(slot),
             events: Shelf::new(slot, Kind::Events),
             timelines: Shelf::new(slot, Kind::Timeline),
             eyes: Shelf::new(slot, Kind::Eyes),
@@ -147,7 +148,7 @@ struct Places<T> {
 }
 
 impl<T> Shelf<T> {
-    fn new(slot: usize, kind: Kind) -> Self {
+    pub(super) fn new(slot: usize, kind: Kind) -> Self {
         Self { slot, kind, places: Mutex::new(Places { places: Vec::new(), free: Vec::new() }) }
     }
 
@@ -180,6 +181,13 @@ impl<T> Shelf<T> {
         Ok(thing)
     }
 
+    /// Looks at what stands there, under the shelf's lock.
+    pub(super) fn with<R>(&self, parts: Parts, look: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let mut places = self.places.lock();
+        let place = places.places.get_mut(parts.index as usize);
+        place.filter(|place| place.0 == parts.mark).and_then(|place| place.1.as_mut()).map(look)
+    }
+
     /// A copy of what stands there.
     pub(super) fn get(&self, parts: Parts) -> Result<T, Refusal>
     where
@@ -205,7 +213,7 @@ impl<T> Shelf<T> {
         taken
     }
 
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         // Dropped outside the lock: it may be the host's.
         drop(self.take_where(|_| true));
     }

@@ -9,6 +9,7 @@ use super::{
     chunk_layout, locate,
 };
 use crate::cell::Cell;
+use crate::flags::Gate;
 use crate::sync::{AtomicU32, Ordering};
 
 /// Where a cell stands: its chunk (10 bits) and which one it is there (16 bits). Found faster than
@@ -88,6 +89,25 @@ impl Cells {
         (found == mark).then(|| unsafe { &*first.add(offset) })
     }
 
+    /// Goes to the next engine as it is, cells at rest: for one that comes so soon that foreign
+    /// callers may still be late. Only while no engine uses it.
+    pub(crate) fn pass_on(&self) {
+        let mut book = self.book.lock();
+        let cells = book.entries.len() as CellIndex;
+        book.free = VecDeque::new();
+        book.resting = (1..cells).collect();
+        book.entries.iter_mut().for_each(|entry| entry.owners = 0);
+        self.told.store(END, Ordering::Relaxed);
+        self.published.store(0, Ordering::Relaxed);
+        for index in 1..cells {
+            let cell = self.get(index);
+            let flags = cell.flags.load(Ordering::Relaxed);
+            cell.flags.store(flags.with(Gate::Stale, 0), Ordering::SeqCst);
+            cell.next.store(0, Ordering::Relaxed);
+            self.take_back(index);
+        }
+    }
+
     /// Makes it as new, for the next engine, and gives its pages back to the system. Numbers that
     /// were lent stay void. Only while no engine uses it. A foreign caller that is late by an
     /// engine's life may still count into a cell meanwhile.
@@ -98,10 +118,17 @@ impl Cells {
         book.resting = Vec::new();
         self.told.store(END, Ordering::Relaxed);
         self.published.store(0, Ordering::Relaxed);
+        drop(book);
+        self.give_back();
+    }
+
+    /// Gives its pages back to the system: all cells and marks are zero. Only while no engine uses
+    /// it.
+    pub(crate) fn give_back(&self) {
         for chunk in 0..CHUNKS {
-            let base = self.chunks[chunk].load(Ordering::Relaxed);
-            if !base.is_null() {
-                zero(base, chunk);
+            let first = self.chunks[chunk].load(Ordering::Relaxed);
+            if !first.is_null() {
+                zero(first, chunk);
             }
         }
     }
@@ -129,6 +156,7 @@ fn zero(first: *mut Cell, chunk: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flags::Flags;
     use crate::types::StreamKey;
 
     const KEY: StreamKey = StreamKey { slot: 7, generation: 1 };
@@ -156,6 +184,21 @@ mod tests {
         assert_eq!((cells.usage(), cells.acquire(KEY)), ((0, 0), 1));
         assert_ne!(cells.get(1).flags.load(Ordering::SeqCst).tag(), tag);
         assert_ne!(cells.lend(1, 5).unwrap().1, mark);
+    }
+
+    #[test]
+    fn what_is_passed_on_rests_and_is_not_used_at_once() {
+        let cells = Cells::new();
+        let index = cells.acquire(KEY);
+        let (place, mark) = cells.lend(index, 2).unwrap();
+        cells.get(index).flags.store(Flags::new(Gate::Forward, true, 9, 1), Ordering::SeqCst);
+        assert!(cells.tell(index));
+        cells.pass_on();
+        assert!(cells.lent(place, mark).is_none() && !cells.has_told());
+        assert_eq!(cells.get(index).flags.load(Ordering::SeqCst).gate(), Gate::Stale);
+        assert_ne!(cells.acquire(KEY), index);
+        assert_eq!(cells.take_resting(), [index]);
+        assert!(cells.tell(index));
     }
 
     #[test]

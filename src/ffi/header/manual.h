@@ -75,9 +75,10 @@
  * Panics do not cross: one answers CHANGEOVER_PANIC and is logged. Out of memory aborts.
  *
  * fork. The engine's threads are not in the child. There every call answers CHANGEOVER_FORKED,
- *   changeover_engine_destroy too (nothing is freed); recording counts in the child's copy of the
- *   memory, where nobody looks. An engine made in the child after the fork is the child's own.
- *   exec, and processes without an engine at the time of the fork, are not concerned.
+ *   changeover_engine_destroy too (nothing is freed), and changeover_engine_create (locks of the
+ *   process may be held by threads that are not there); recording counts in the child's copy of
+ *   the memory, where nobody looks. Children of a process that had no engine at the time of the
+ *   fork make engines of their own; exec is not concerned.
  *
  * dlclose. Destroy every engine before, and end every thread that has called the library: its last
  *   error is thread-local.
