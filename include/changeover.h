@@ -143,6 +143,9 @@
 // A panic was caught in the library: a defect of it. Please report it.
 #define CHANGEOVER_PANIC (-12)
 
+// The process has no file descriptor left.
+#define CHANGEOVER_NO_DESCRIPTOR (-13)
+
 // A stream id is empty.
 #define CHANGEOVER_EMPTY_STREAM_ID (-20)
 
@@ -824,7 +827,7 @@ typedef struct changeover_packet {
     // Not 0: a keyframe begins in it. A cut can fall on it if it carries video, or if nothing is
     // said of its tracks.
     uint8_t keyframe;
-    // 0.
+    // 0, or a later version may take it for something. (The struct never grows.)
     uint8_t reserved[6];
 } changeover_packet;
 
@@ -951,7 +954,8 @@ typedef struct changeover_events {
     uint64_t raw;
 } changeover_events;
 
-// What one tick lasts: `num / den` seconds (FFmpeg's AVRational), and the width of the counter.
+// What one tick lasts: `num / den` seconds (FFmpeg's AVRational), and the width of the counter. A
+// plain value: it never grows.
 typedef struct changeover_timebase {
     // 1 or more.
     int32_t num;
@@ -1098,8 +1102,9 @@ int32_t changeover_engine_create(const changeover_engine_options *options, chang
 // the engine meanwhile. Destroying twice answers CHANGEOVER_INVALID_HANDLE.
 int32_t changeover_engine_destroy(changeover_engine engine, uint64_t *detached_calls);
 
-// The same without letting go of the handles: afterwards calls answer CHANGEOVER_SHUT_DOWN,
-// recorders CHANGEOVER_STALE, event queues can be read to their end. Destroy it all the same.
+// The same without letting go of the handles: afterwards calls that would change something answer
+// CHANGEOVER_SHUT_DOWN, recorders CHANGEOVER_STALE; event queues can be read to their end, and
+// what was opened can be closed. Destroy it all the same.
 int32_t changeover_engine_shutdown(changeover_engine engine, uint64_t *detached_calls);
 
 // Takes other callbacks in the place of those in force; NULL = none. Those replaced may still
@@ -1224,6 +1229,12 @@ int32_t changeover_recorder_close(changeover_recorder recorder);
 // The epoch that a recorder records for. On error `*out` is not written.
 int32_t changeover_recorder_epoch(changeover_recorder recorder, uint64_t *out);
 
+// The priority that the recorder's input had when it was opened. On error `*out` is not written.
+int32_t changeover_recorder_priority(changeover_recorder recorder, int32_t *out);
+
+// The id of the recorder's stream. Free it with `changeover_string_free`.
+int32_t changeover_recorder_stream(changeover_recorder recorder, char **out);
+
 // Reports that the recorder's source has failed: its input is degraded at once, and its epoch
 // ends. `why` is for people and may be NULL.
 //
@@ -1254,8 +1265,8 @@ int64_t changeover_record_bytes(changeover_recorder recorder, uint32_t bytes);
 // of them. With `verdicts` (room for `count`) each gets its own verdict, as if recorded one by
 // one, and the answer is the last one's. `count` 0 answers 0 and does nothing.
 //
-// As `changeover_record`: wait-free (in steps of packets), async-signal-safe. Also answers
-// CHANGEOVER_NULL_ARGUMENT, without a last error.
+// As `changeover_record`: wait-free (in steps of packets), async-signal-safe, no last error. Also
+// answers CHANGEOVER_BAD_ARGUMENT for a count that no array can have.
 int64_t changeover_record_batch(changeover_recorder recorder,
                                 const changeover_packet *packets,
                                 size_t count,
@@ -1377,6 +1388,13 @@ int32_t changeover_active_input(changeover_engine engine, const char *stream, in
 // thread.
 int32_t changeover_is_exhausted(changeover_engine engine, const char *stream);
 
+// One input's configuration and health, as a JSON text. Free it with `changeover_string_free`.
+// Any thread; takes short locks.
+int32_t changeover_input_health_json(changeover_engine engine,
+                                     const char *stream,
+                                     int32_t priority,
+                                     char **out);
+
 // One input's health. `out->size` must be set. On error nothing else of it is written. Any
 // thread; takes short locks.
 int32_t changeover_input_health_of(changeover_engine engine,
@@ -1388,7 +1406,7 @@ int32_t changeover_input_health_of(changeover_engine engine,
 // its oldest events, with a count, and delays nobody. Any number of queues; each has every event.
 //
 // Any thread. Close it with `changeover_events_close`; it ends with its engine. On error
-// `*out` is not written.
+// `*out` is not written; CHANGEOVER_NO_DESCRIPTOR: the process has none left.
 int32_t changeover_events_open(changeover_engine engine, size_t capacity, changeover_events *out);
 
 // Closes a queue, and its descriptor. Events in it are lost.
@@ -1521,7 +1539,7 @@ CHANGEOVER_INIT_(changeover_sight)
 static inline changeover_packet changeover_packet_of(size_t bytes) {
     changeover_packet packet;
     memset(&packet, 0, sizeof packet);
-    packet.bytes = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
+    packet.bytes = bytes > UINT32_MAX ? UINT32_MAX : bytes & UINT32_MAX;
     return packet;
 }
 

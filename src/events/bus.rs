@@ -14,6 +14,16 @@ use crate::types::Nanos;
 pub const DEFAULT_EVENT_CAPACITY: usize = 1024;
 
 /// The engine's end: numbers events and puts them into every subscriber's queue.
+impl<B: Bell> Bell for Arc<B> {
+    fn ring(&self) {
+        (**self).ring();
+    }
+
+    fn hush(&self) {
+        (**self).hush();
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Bus {
     subscribers: Mutex<Subscribers>,

@@ -30,10 +30,6 @@ mod linux {
         pub(in crate::ffi) fn descriptor(&self) -> Option<i32> {
             Some(self.file.as_raw_fd())
         }
-
-        pub(in crate::ffi) fn twin(&self) -> Option<Self> {
-            self.file.try_clone().ok().map(|file| Self { file })
-        }
     }
 
     /// It never blocks: a counter that is full is readable all the same, one that is empty is
@@ -57,10 +53,6 @@ impl EventFd {
 
     pub(super) fn descriptor(&self) -> Option<i32> {
         None
-    }
-
-    pub(super) fn twin(&self) -> Option<Self> {
-        Some(Self {})
     }
 }
 

@@ -24,14 +24,20 @@ pub(super) unsafe trait Sized0: Copy {
     const LEAST: usize;
 }
 
-/// Says that a struct follows the rules of [`Sized0`].
+/// Says that a struct follows the rules of [`Sized0`], and how large it was in ABI 0 (64 bits).
+/// That number stays when the struct grows, or programs with the old header would be refused.
 macro_rules! sized {
-    ($($name:ident),+) => {$(
+    ($($name:ident: $least:literal),+) => {$(
         // SAFETY: a `repr(C)` struct of integers, floats and pointers that begins with its size.
         unsafe impl $crate::ffi::boundary::Sized0 for $name {
             const NAME: &'static str = stringify!($name);
+            #[cfg(target_pointer_width = "64")]
+            const LEAST: usize = $least;
+            #[cfg(not(target_pointer_width = "64"))]
             const LEAST: usize = std::mem::size_of::<Self>();
         }
+        #[cfg(target_pointer_width = "64")]
+        const _: () = assert!(std::mem::size_of::<$name>() >= $least);
         const _: () = assert!(std::mem::offset_of!($name, size) == 0);
     )+};
 }

@@ -32,6 +32,8 @@ pub const CHANGEOVER_TOO_MANY_HANDLES: i32 = -10;
 pub const CHANGEOVER_UNSUPPORTED: i32 = -11;
 /// A panic was caught in the library: a defect of it. Please report it.
 pub const CHANGEOVER_PANIC: i32 = -12;
+/// The process has no file descriptor left.
+pub const CHANGEOVER_NO_DESCRIPTOR: i32 = -13;
 
 /// A stream id is empty.
 pub const CHANGEOVER_EMPTY_STREAM_ID: i32 = -20;
@@ -88,6 +90,7 @@ pub(super) enum Refusal {
     TooManyEngines,
     TooManyHandles,
     Unsupported(&'static str),
+    NoDescriptor,
     BadTimebase(String),
     Engine(Error),
 }
@@ -106,6 +109,7 @@ impl Refusal {
             Self::TooManyEngines => CHANGEOVER_TOO_MANY_ENGINES,
             Self::TooManyHandles => CHANGEOVER_TOO_MANY_HANDLES,
             Self::Unsupported(_) => CHANGEOVER_UNSUPPORTED,
+            Self::NoDescriptor => CHANGEOVER_NO_DESCRIPTOR,
             Self::BadTimebase(_) => CHANGEOVER_BAD_TIMEBASE,
             Self::Engine(error) => match error {
                 Error::EmptyStreamId => CHANGEOVER_EMPTY_STREAM_ID,
@@ -164,6 +168,7 @@ fn describe(code: i32) -> &'static CStr {
         CHANGEOVER_TOO_MANY_ENGINES => c"every engine slot is taken: destroy an engine first",
         CHANGEOVER_TOO_MANY_HANDLES => c"too many handles are open: close some",
         CHANGEOVER_UNSUPPORTED => c"there is no such thing here",
+        CHANGEOVER_NO_DESCRIPTOR => c"the process has no file descriptor left",
         CHANGEOVER_PANIC => c"a panic was caught in the library: please report it",
         CHANGEOVER_EMPTY_STREAM_ID => c"a stream id is empty",
         CHANGEOVER_BAD_STREAM_ID => c"a stream id is too long or has control characters",

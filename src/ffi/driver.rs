@@ -101,7 +101,7 @@ pub struct changeover_driver {
     pub request_keyframe: changeover_driver_note_fn,
 }
 
-sized!(changeover_driver);
+sized!(changeover_driver: 64);
 
 /// The engine's view of a C driver.
 pub(super) struct CDriver {

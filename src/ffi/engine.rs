@@ -90,7 +90,7 @@ pub struct changeover_engine_stats {
     pub failovers_total: u64,
 }
 
-sized!(changeover_engine_options, changeover_engine_stats);
+sized!(changeover_engine_options: 64, changeover_engine_stats: 104);
 
 /// Makes an engine and starts its threads. `options` NULL = every default.
 ///
@@ -194,8 +194,9 @@ pub extern "C" fn changeover_engine_destroy(
     })
 }
 
-/// The same without letting go of the handles: afterwards calls answer CHANGEOVER_SHUT_DOWN,
-/// recorders CHANGEOVER_STALE, event queues can be read to their end. Destroy it all the same.
+/// The same without letting go of the handles: afterwards calls that would change something answer
+/// CHANGEOVER_SHUT_DOWN, recorders CHANGEOVER_STALE; event queues can be read to their end, and
+/// what was opened can be closed. Destroy it all the same.
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_engine_shutdown(
     engine: changeover_engine,

@@ -122,7 +122,7 @@ pub struct changeover_event {
     pub detail: [c_char; 256],
 }
 
-sized!(changeover_event);
+sized!(changeover_event: 504);
 
 /// An event queue. 0 = none.
 #[repr(C)]
@@ -287,7 +287,7 @@ impl changeover_event {
 #[derive(Debug)]
 pub(super) struct Reader {
     queue: Subscription,
-    bell: EventFd,
+    bell: Arc<EventFd>,
 }
 
 fn reader(events: changeover_events) -> Result<Arc<Reader>, Refusal> {
@@ -299,7 +299,7 @@ fn reader(events: changeover_events) -> Result<Arc<Reader>, Refusal> {
 /// its oldest events, with a count, and delays nobody. Any number of queues; each has every event.
 ///
 /// Any thread. Close it with `changeover_events_close`; it ends with its engine. On error
-/// `*out` is not written.
+/// `*out` is not written; CHANGEOVER_NO_DESCRIPTOR: the process has none left.
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_events_open(
     engine: changeover_engine,
@@ -309,9 +309,8 @@ pub extern "C" fn changeover_events_open(
     guard(|| {
         wanted("out", out)?;
         let tenant = tenant::engine(engine.raw)?;
-        let bell = EventFd::new().and_then(|bell| Some((bell.twin()?, bell)));
-        let (ours, bell) = bell.ok_or(Refusal::Unsupported("no descriptor is left"))?;
-        let queue = tenant.engine.subscribe_with(capacity, Box::new(ours));
+        let bell = Arc::new(EventFd::new().ok_or(Refusal::NoDescriptor)?);
+        let queue = tenant.engine.subscribe_with(capacity, Box::new(Arc::clone(&bell)));
         let raw = tenant.events.put(Arc::new(Reader { queue, bell }))?;
         give("out", out, changeover_events { raw })
     })
@@ -417,5 +416,8 @@ fn next(events: changeover_events, timeout_ms: u32) -> Result<Option<Event>, Ref
             if is_hand_driven { "on an engine that is driven by hand" } else { hostcall::PLACE };
         return Err(Refusal::Engine(Error::WouldBlock { place }));
     }
-    Ok(reader.queue.recv_timeout(Duration::from_millis(timeout_ms.into())))
+    match reader.queue.recv_timeout(Duration::from_millis(timeout_ms.into())) {
+        None if reader.queue.is_closed() => Err(Refusal::Engine(Error::ShutDown)),
+        got => Ok(got),
+    }
 }

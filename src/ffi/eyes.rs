@@ -66,7 +66,7 @@ pub struct changeover_sight {
     pub dts: u64,
 }
 
-sized!(changeover_sight);
+sized!(changeover_sight: 88);
 
 /// Opens eyes: one for each input, which see its datagrams in the order in which they came.
 /// `format` is `CHANGEOVER_EYES_*`.

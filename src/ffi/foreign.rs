@@ -66,7 +66,7 @@ pub struct changeover_callbacks {
     >,
 }
 
-sized!(changeover_callbacks);
+sized!(changeover_callbacks: 56);
 
 /// The callbacks of one engine, and their data.
 pub(super) struct Host {

@@ -56,7 +56,7 @@ pub struct changeover_hold {
     pub reserved: u32,
 }
 
-sized!(changeover_condition, changeover_hold);
+sized!(changeover_condition: 32, changeover_hold: 24);
 
 /// Hands the receipt out, where somebody wants it.
 fn receipt(

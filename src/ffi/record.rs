@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use super::boundary::{apart, give, guard, list, message, one, panicked, text, wanted};
+use super::boundary::{apart, give, give_text, guard, list, message, one, panicked, text, wanted};
 use super::changeover_engine;
 use super::codes::{
     CHANGEOVER_INVALID_HANDLE, CHANGEOVER_NULL_ARGUMENT, CHANGEOVER_STALE, Refusal, note,
@@ -48,7 +48,7 @@ pub struct changeover_packet {
     /// Not 0: a keyframe begins in it. A cut can fall on it if it carries video, or if nothing is
     /// said of its tracks.
     pub keyframe: u8,
-    /// 0.
+    /// 0, or a later version may take it for something. (The struct never grows.)
     pub reserved: [u8; 6],
 }
 
@@ -149,6 +149,31 @@ pub extern "C" fn changeover_recorder_epoch(recorder: changeover_recorder, out: 
     })
 }
 
+/// The priority that the recorder's input had when it was opened. On error `*out` is not written.
+#[unsafe(no_mangle)]
+pub extern "C" fn changeover_recorder_priority(
+    recorder: changeover_recorder,
+    out: *mut i32,
+) -> i32 {
+    guard(|| {
+        let (tenant, parts) = find(recorder.raw, Kind::Recorder)?;
+        give("out", out, tenant.with_recorder(parts, |recorder| recorder.priority())?)
+    })
+}
+
+/// The id of the recorder's stream. Free it with `changeover_string_free`.
+#[unsafe(no_mangle)]
+pub extern "C" fn changeover_recorder_stream(
+    recorder: changeover_recorder,
+    out: *mut *mut c_char,
+) -> i32 {
+    guard(|| {
+        let (tenant, parts) = find(recorder.raw, Kind::Recorder)?;
+        let id = tenant.with_recorder(parts, |recorder| recorder.stream().to_owned())?;
+        give_text("out", out, id)
+    })
+}
+
 /// Reports that the recorder's source has failed: its input is degraded at once, and its epoch
 /// ends. `why` is for people and may be NULL.
 ///
@@ -239,8 +264,8 @@ extern "C" fn record_bytes_otherwise(recorder: changeover_recorder, bytes: u32) 
 /// of them. With `verdicts` (room for `count`) each gets its own verdict, as if recorded one by
 /// one, and the answer is the last one's. `count` 0 answers 0 and does nothing.
 ///
-/// As `changeover_record`: wait-free (in steps of packets), async-signal-safe. Also answers
-/// CHANGEOVER_NULL_ARGUMENT, without a last error.
+/// As `changeover_record`: wait-free (in steps of packets), async-signal-safe, no last error. Also
+/// answers CHANGEOVER_BAD_ARGUMENT for a count that no array can have.
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_record_batch(
     recorder: changeover_recorder,

@@ -139,7 +139,7 @@ pub struct changeover_input_health {
     pub last_failure: [c_char; 256],
 }
 
-sized!(changeover_stream_status, changeover_input_health);
+sized!(changeover_stream_status: 72, changeover_input_health: 400);
 
 /// Nanoseconds since 1970; saturates in 1677 and 2262.
 pub(super) fn unix_ns(at: SystemTime) -> i64 {
@@ -290,6 +290,23 @@ pub extern "C" fn changeover_is_exhausted(engine: changeover_engine, stream: *co
     guard_or(|| {
         let status = tenant::engine(engine.raw)?.engine.runtime_status(text("stream", stream)?)?;
         Ok(status.exhausted.into())
+    })
+}
+
+/// One input's configuration and health, as a JSON text. Free it with `changeover_string_free`.
+/// Any thread; takes short locks.
+#[unsafe(no_mangle)]
+pub extern "C" fn changeover_input_health_json(
+    engine: changeover_engine,
+    stream: *const c_char,
+    priority: i32,
+    out: *mut *mut c_char,
+) -> i32 {
+    guard(|| {
+        wanted("out", out)?;
+        let tenant = tenant::engine(engine.raw)?;
+        let health = tenant.engine.input_health(text("stream", stream)?, priority)?;
+        give_text("out", out, super::to_json(&health)?)
     })
 }
 

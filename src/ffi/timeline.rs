@@ -18,7 +18,8 @@ pub const CHANGEOVER_MAPPED_OVERLAP: i32 = 2;
 /// It belongs to an older cut: drop it.
 pub const CHANGEOVER_MAPPED_STALE: i32 = 3;
 
-/// What one tick lasts: `num / den` seconds (FFmpeg's AVRational), and the width of the counter.
+/// What one tick lasts: `num / den` seconds (FFmpeg's AVRational), and the width of the counter. A
+/// plain value: it never grows.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct changeover_timebase {
@@ -65,7 +66,7 @@ pub struct changeover_timeline_options {
     pub by_dts_alone: u32,
 }
 
-sized!(changeover_stamps, changeover_timeline_options);
+sized!(changeover_stamps: 32, changeover_timeline_options: 40);
 
 /// A timeline. 0 = none.
 #[repr(C)]

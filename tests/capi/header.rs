@@ -55,7 +55,9 @@ fn inits() -> String {
         let text = read(&format!("src/ffi/{source}.rs"));
         for list in text.split("\nsized!(").skip(1) {
             let list = list.split(')').next().unwrap();
-            names.extend(list.split(',').map(|name| name.trim().to_owned()));
+            names.extend(
+                list.split(',').map(|name| name.split(':').next().unwrap().trim().to_owned()),
+            );
         }
     }
     names.retain(|name| !name.is_empty());

@@ -16,7 +16,7 @@
 static inline changeover_packet changeover_packet_of(size_t bytes) {
     changeover_packet packet;
     memset(&packet, 0, sizeof packet);
-    packet.bytes = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
+    packet.bytes = bytes > UINT32_MAX ? UINT32_MAX : bytes & UINT32_MAX;
     return packet;
 }
 
