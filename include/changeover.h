@@ -37,6 +37,8 @@
  *     changeover_recorder_close(recorder);
  *     changeover_engine_destroy(engine, NULL);
  *
+ * C99 or later, C++98 or later.
+ *
  * THE RULES. Each function says where it differs.
  *
  * Answers. A function that answers int32_t (or int64_t) answers a negative CHANGEOVER_* code where
@@ -566,7 +568,9 @@ typedef struct changeover_driver_call {
     uint32_t reserved;
 } changeover_driver_call;
 
-// What a driver does with one call, and answers (`CHANGEOVER_ANSWER_*`).
+// What a driver does with one call, and answers (`CHANGEOVER_ANSWER_*`). One that fails may say why:
+// `changeover_answer(call->answer, CHANGEOVER_ANSWER_FAILED, "no route")`, and then return the same;
+// the first answer counts.
 typedef int32_t (*changeover_driver_fn)(const changeover_driver_call *call, void *user_data);
 
 // What a driver does with a call that needs no answer.

@@ -52,6 +52,8 @@ pub(crate) struct Cells {
 /// The control plane's record of the cells. Locked at open and close, never per packet.
 struct Book {
     entries: Vec<Entry>,
+    /// Where the chunks begin: for leak checkers, who take a pointer into their middle for lost.
+    allocations: Vec<AtomicPtr<u8>>,
     /// First in, first out: a cell rests as long as possible before it is used again.
     free: VecDeque<CellIndex>,
     /// Let go, but not yet known to be unread.
@@ -109,17 +111,18 @@ impl Cells {
             told: AtomicU32::new(END),
             book: Mutex::new(Book {
                 entries: vec![nobody],
+                allocations: Vec::new(),
                 free: VecDeque::new(),
                 resting: Vec::new(),
                 next_tag: 1,
                 next_loan: 1,
             }),
         };
-        cells.ensure_chunk(0);
+        cells.ensure_chunk(&mut cells.book.lock(), 0);
         cells
     }
 
-    fn ensure_chunk(&self, chunk: usize) {
+    fn ensure_chunk(&self, book: &mut Book, chunk: usize) {
         if self.chunks[chunk].load(Ordering::Acquire).is_null() {
             let layout = chunk_layout(chunk);
             // SAFETY: the layout has a size above zero.
@@ -128,8 +131,9 @@ impl Cells {
                 handle_alloc_error(layout);
             }
             let first = memory.wrapping_add(marks_size(chunk)).cast::<Cell>();
-            // Release pairs with the acquire in `get`. Callers hold the book's lock (or are the
-            // constructor), so nobody else installs this chunk.
+            book.allocations.push(AtomicPtr::new(memory));
+            // Release pairs with the acquire in `get`. The book is locked, so nobody else installs
+            // this chunk.
             self.chunks[chunk].store(first, Ordering::Release);
         }
     }
@@ -160,7 +164,7 @@ impl Cells {
             None => {
                 let index = u32::try_from(book.entries.len()).unwrap_or(u32::MAX);
                 assert!(locate(index).0 < CHUNKS, "more than 268 million cells in one engine");
-                self.ensure_chunk(locate(index).0);
+                self.ensure_chunk(&mut book, locate(index).0);
                 book.entries.push(Entry { owners: 0, stream });
                 index
             }

@@ -25,7 +25,7 @@
 //! | `pid` | who claims and frees, relaxed | creators | a process sees what it did itself, and before its fork |
 //! | `claimed` | creators, acquire-release | creators | one engine to a slot at a time |
 
-use std::ptr::{from_ref, null_mut};
+use std::ptr::null_mut;
 
 use crossbeam_utils::CachePadded;
 
@@ -151,7 +151,8 @@ pub(super) fn lent(parts: Parts) -> Option<Lent> {
 
 /// Somebody is inside a slot: its engine stays.
 pub(super) struct Inside {
-    tenant: &'static Tenant,
+    /// As it came out of `Arc::into_raw`: the counters before it are reached through it, too.
+    tenant: *const Tenant,
     door: &'static AtomicU32,
 }
 
@@ -159,7 +160,9 @@ impl std::ops::Deref for Inside {
     type Target = Tenant;
 
     fn deref(&self) -> &Tenant {
-        self.tenant
+        // SAFETY: the slot owns a reference to it, and lets go of it only after it was taken out of
+        // the slot and nobody who could have read it there is inside any more.
+        unsafe { &*self.tenant }
     }
 }
 
@@ -184,9 +187,7 @@ pub(super) fn enter(parts: Parts) -> Option<Inside> {
         door.fetch_sub(1, Ordering::SeqCst);
         return None;
     }
-    // SAFETY: the slot owns a reference to it, and lets go of it only after it was taken out of
-    // the slot and nobody who could have read it there is inside any more.
-    Some(Inside { tenant: unsafe { &*tenant }, door })
+    Some(Inside { tenant, door })
 }
 
 impl Inside {
@@ -195,8 +196,8 @@ impl Inside {
         // SAFETY: the pointer came out of `Arc::into_raw`, and the slot's reference lives while
         // we are inside.
         unsafe {
-            Arc::increment_strong_count(from_ref(self.tenant));
-            Arc::from_raw(from_ref(self.tenant))
+            Arc::increment_strong_count(self.tenant);
+            Arc::from_raw(self.tenant)
         }
     }
 }

@@ -37,6 +37,8 @@
  *     changeover_recorder_close(recorder);
  *     changeover_engine_destroy(engine, NULL);
  *
+ * C99 or later, C++98 or later.
+ *
  * THE RULES. Each function says where it differs.
  *
  * Answers. A function that answers int32_t (or int64_t) answers a negative CHANGEOVER_* code where
