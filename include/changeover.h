@@ -1096,7 +1096,7 @@ int32_t changeover_answer(changeover_answer_token token, int32_t answer, const c
 int32_t changeover_engine_create(const changeover_engine_options *options, changeover_engine *out);
 
 // Ends an engine: unregisters every stream, lets the final stops run, ends the threads, closes
-// everything that was opened on it. Handles of it answer CHANGEOVER_INVALID_HANDLE from then on.
+// everything that was opened on it. Notices that wait to be told are lost. Handles of it answer CHANGEOVER_INVALID_HANDLE from then on.
 // `detached_calls` may be NULL; otherwise it gets the number of driver calls and callbacks that
 // had not returned, or could not begin, within the shutdown timeout: their threads were left to
 // themselves, and they must not use the engine any more.
@@ -1104,7 +1104,8 @@ int32_t changeover_engine_create(const changeover_engine_options *options, chang
 // Any thread but the engine's own: inside a callback or driver call it answers
 // CHANGEOVER_WOULD_BLOCK, and nothing is changed. May block. Other threads may be in any call on
 // the engine meanwhile. Destroying twice answers CHANGEOVER_INVALID_HANDLE.
-int32_t changeover_engine_destroy(changeover_engine engine, uint64_t *detached_calls);
+int32_t changeover_engine_destroy(changeover_engine engine,
+                                  uint64_t *detached_calls);
 
 // The same without letting go of the handles: afterwards calls that would change something answer
 // CHANGEOVER_SHUT_DOWN, recorders CHANGEOVER_STALE; event queues can be read to their end, and

@@ -353,10 +353,10 @@ impl Core {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// After this nothing new begins. Answers false where it was closed before.
-    pub(crate) fn close(&self) -> bool {
+    /// After this nothing new begins.
+    pub(crate) fn close(&self) {
         let _no_entry = self.registry.lock();
-        !self.closed.swap(true, Ordering::AcqRel)
+        self.closed.store(true, Ordering::Release);
     }
 }
 

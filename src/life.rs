@@ -23,8 +23,8 @@ pub(crate) struct Life {
     /// None on the hand-driven engine.
     pub(crate) workers: Option<Arc<Workers>>,
     threads: Mutex<Option<Threads>>,
-    /// Held for the whole end: a second caller returns when it is over, too.
-    ending: Mutex<()>,
+    /// Held for the whole end: a second caller returns when it is over, too, with its report.
+    ended: Mutex<Option<ShutdownReport>>,
     stop: Arc<AtomicBool>,
     shutdown_timeout: Duration,
 }
@@ -90,8 +90,8 @@ impl Life {
         core.waker.set_thread(monitor.thread().clone());
         core.waker.wake();
         let threads = Mutex::new(Some(Threads { monitor, notifier }));
-        let ending = Mutex::default();
-        Ok(Self { core, workers: Some(workers), threads, ending, stop, shutdown_timeout })
+        let ended = Mutex::default();
+        Ok(Self { core, workers: Some(workers), threads, ended, stop, shutdown_timeout })
     }
 
     /// An engine without threads.
@@ -100,7 +100,7 @@ impl Life {
             core,
             workers: None,
             threads: Mutex::new(None),
-            ending: Mutex::default(),
+            ended: Mutex::default(),
             stop: Arc::new(AtomicBool::new(false)),
             shutdown_timeout: Duration::ZERO,
         }
@@ -155,14 +155,15 @@ impl Life {
         }
     }
 
-    /// Ends the engine; a second call waits for that, and finds nothing to do. Not inside host
-    /// calls, which it waits for.
+    /// Ends the engine; a second call waits for that, and answers the same. Not inside host calls,
+    /// which it waits for.
     pub(crate) fn end(&self) -> ShutdownReport {
         let core = &self.core;
-        let _ending = self.ending.lock();
-        if !core.close() {
-            return ShutdownReport::default();
+        let mut ended = self.ended.lock();
+        if let Some(report) = *ended {
+            return report;
         }
+        core.close();
         for id in core.ids() {
             // One that is unregistered meanwhile is gone all the same.
             let _ = self.unregister(&id);
@@ -185,7 +186,7 @@ impl Life {
         core.close_tickets();
         core.set_runner(None);
         core.bus.close();
-        ShutdownReport { detached_calls }
+        *ended.insert(ShutdownReport { detached_calls })
     }
 }
 

@@ -444,6 +444,36 @@ fn a_shutdown_amid_work_ends_everything() {
     });
 }
 
+/// Whoever asks for the end returns when it is over: a second one does not overtake a callback that
+/// the first one waits for, and hears of the same.
+#[test]
+fn a_second_shutdown_waits_for_the_first() {
+    bounded(|| {
+        let (begun, has_begun) = mpsc::channel();
+        let returned = Arc::new(AtomicBool::new(false));
+        let returns = Arc::clone(&returned);
+        let engine = Engine::builder().on_exhausted(move |_| {
+            begun.send(()).expect("the test waits");
+            thread::sleep(Duration::from_millis(300));
+            returns.store(true, SeqCst);
+        });
+        let engine = engine.build().expect("an engine");
+        engine.register(two_hot_inputs("s")).expect("a new id");
+        for input in [0, 1] {
+            engine.report_input_error("s", input, None, "broken").expect("there is such an input");
+        }
+        has_begun.recv().expect("it is exhausted");
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    assert_eq!(engine.shutdown().expect("not inside a callback").detached_calls, 0);
+                    assert!(returned.load(SeqCst), "a callback still runs");
+                });
+            }
+        });
+    });
+}
+
 /// A driver whose every start is refused; it lets go of what it was given to hold.
 struct Refuses(Arc<Mutex<Option<Engine>>>);
 

@@ -419,7 +419,8 @@ impl Engine {
     /// Unregisters every stream, lets the final `stop` calls run, ends and joins the engine's
     /// threads. Host calls that have not returned within the shutdown timeout are left to
     /// themselves and counted. Afterwards calls answer [`Error::ShutDown`] and recorders answer
-    /// *stale*. May block; a second call waits for the first, and answers an empty report.
+    /// *stale*. Notices that wait to be told are lost. May block; a second call waits for the first,
+    /// and answers the same.
     ///
     /// # Errors
     /// [`Error::WouldBlock`] inside a callback or driver call; nothing is changed then.
