@@ -222,7 +222,8 @@ pub(super) fn claim() -> Option<(Claim, Arc<Cells>)> {
     let now = system_ns();
     let left = |at: &usize| SLOTS[*at].left_ns.load(Ordering::Relaxed);
     let mut order: Vec<usize> = (0..MAX_ENGINES).collect();
-    order.sort_by_key(|at| match left(at) {
+    // Cached: they change meanwhile.
+    order.sort_by_cached_key(|at| match left(at) {
         0 => (1, 0),
         left if now.saturating_sub(left) >= QUARANTINE_NS => (0, 0),
         left => (2, left),
