@@ -209,6 +209,9 @@
 // A timebase's number is not positive, or its counter has a width outside 8..=62 bits.
 #define CHANGEOVER_BAD_TIMEBASE (-39)
 
+// `metrics_prefix` is not letters, digits, `_` and `:`, without a digit first.
+#define CHANGEOVER_BAD_METRICS_PREFIX (-40)
+
 // Failback: as the level above says; for an engine, automatic.
 #define CHANGEOVER_FAILBACK_INHERITED 0
 
@@ -568,9 +571,9 @@ typedef struct changeover_driver_call {
     uint32_t reserved;
 } changeover_driver_call;
 
-// What a driver does with one call, and answers (`CHANGEOVER_ANSWER_*`). One that fails may say why:
-// `changeover_answer(call->answer, CHANGEOVER_ANSWER_FAILED, "no route")`, and then return the same;
-// the first answer counts.
+// What a driver does with one call, and answers (`CHANGEOVER_ANSWER_*`). One that fails may say
+// why: `changeover_answer(call->answer, CHANGEOVER_ANSWER_FAILED, "no route")`, and then return
+// the same; the first answer counts.
 typedef int32_t (*changeover_driver_fn)(const changeover_driver_call *call, void *user_data);
 
 // What a driver does with a call that needs no answer.
@@ -662,8 +665,8 @@ typedef struct changeover_event {
 // `changeover_engine_destroy`) answers CHANGEOVER_WOULD_BLOCK there. They must not throw or
 // longjmp out. After `changeover_unregister` has returned none begins for that stream (one that
 // the notifier is just about to enter may still come; `changeover_unregister_and_wait` waits for
-// it), after `changeover_engine_destroy` none at all. On an engine that is driven by hand they run inside
-// the call that causes them.
+// it), after `changeover_engine_destroy` none at all. On an engine that is driven by hand they run
+// inside the call that causes them.
 typedef struct changeover_callbacks {
     // sizeof(changeover_callbacks).
     size_t size;
@@ -1065,7 +1068,8 @@ const char *changeover_strerror(int32_t code);
 // The code that the last failed call on this thread answered; `CHANGEOVER_OK` if none has.
 //
 // Calls that work do not change it. `changeover_record` and its kin never write it (they may be
-// called from signal handlers): their code is the answer itself.
+// called from signal handlers): their code is the answer itself. A thread that is ending, and has
+// lost its thread-local data, has none.
 int32_t changeover_last_error(void);
 
 // The details of the last failed call on this thread: which argument, which stream, what to do.
@@ -1096,16 +1100,16 @@ int32_t changeover_answer(changeover_answer_token token, int32_t answer, const c
 int32_t changeover_engine_create(const changeover_engine_options *options, changeover_engine *out);
 
 // Ends an engine: unregisters every stream, lets the final stops run, ends the threads, closes
-// everything that was opened on it. Notices that wait to be told are lost. Handles of it answer CHANGEOVER_INVALID_HANDLE from then on.
-// `detached_calls` may be NULL; otherwise it gets the number of driver calls and callbacks that
-// had not returned, or could not begin, within the shutdown timeout: their threads were left to
-// themselves, and they must not use the engine any more.
+// everything that was opened on it. Notices that wait to be told are lost. Handles of it answer
+// CHANGEOVER_INVALID_HANDLE from then on. `detached_calls` may be NULL; otherwise it gets the
+// number of driver calls and callbacks that had not returned, or could not begin, within the
+// shutdown timeout: their threads were left to themselves, and they must not use the engine any
+// more.
 //
 // Any thread but the engine's own: inside a callback or driver call it answers
 // CHANGEOVER_WOULD_BLOCK, and nothing is changed. May block. Other threads may be in any call on
 // the engine meanwhile. Destroying twice answers CHANGEOVER_INVALID_HANDLE.
-int32_t changeover_engine_destroy(changeover_engine engine,
-                                  uint64_t *detached_calls);
+int32_t changeover_engine_destroy(changeover_engine engine, uint64_t *detached_calls);
 
 // The same without letting go of the handles: afterwards calls that would change something answer
 // CHANGEOVER_SHUT_DOWN, recorders CHANGEOVER_STALE; event queues can be read to their end, and

@@ -114,7 +114,8 @@ enum class errc : std::int32_t {
     switch_failed = CHANGEOVER_SWITCH_FAILED,
     shut_down = CHANGEOVER_SHUT_DOWN,
     thread = CHANGEOVER_THREAD,
-    bad_timebase = CHANGEOVER_BAD_TIMEBASE
+    bad_timebase = CHANGEOVER_BAD_TIMEBASE,
+    bad_metrics_prefix = CHANGEOVER_BAD_METRICS_PREFIX
 };
 
 // CHANGEOVER_FAILBACK_*: who gets the stream back.

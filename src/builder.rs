@@ -141,12 +141,21 @@ impl EngineBuilder {
         self
     }
 
+    fn validate(&self) -> Result<(), Error> {
+        self.config.validate()?;
+        let prefix = &self.metrics_prefix;
+        let is_first = |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':';
+        let is_good = prefix.starts_with(is_first)
+            && prefix.chars().all(|c| is_first(c) || c.is_ascii_digit());
+        if is_good { Ok(()) } else { Err(Error::BadMetricsPrefix { prefix: prefix.clone() }) }
+    }
+
     /// Builds the engine and starts its two threads (monitor and notifier).
     ///
     /// # Errors
-    /// [`Error::NegativeDuration`]; [`Error::Thread`] where the system refuses a thread.
+    /// [`Error::NegativeDuration`], [`Error::BadMetricsPrefix`]; [`Error::Thread`] where the system refuses a thread.
     pub fn build(self) -> Result<Engine, Error> {
-        self.config.validate()?;
+        self.validate()?;
         let driver = self.driver.unwrap_or_else(|| Arc::new(NoDriver));
         let notifier = Notifier::threaded();
         notifier.set_exhausted(self.on_exhausted);
@@ -161,7 +170,7 @@ impl EngineBuilder {
 
     /// The engine without threads, on a clock that moves by hand.
     pub(crate) fn assemble_by_hand(self) -> Result<(Engine, Arc<Core>), Error> {
-        self.config.validate()?;
+        self.validate()?;
         let notifier = Notifier::inline();
         notifier.set_exhausted(self.on_exhausted);
         notifier.set_restored(self.on_restored);

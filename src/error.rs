@@ -31,7 +31,7 @@ pub enum Error {
     },
     /// The stream has no input of this priority.
     #[error(
-        "stream '{stream}' has no input with priority {priority}: see runtime_status for those it has"
+        "stream '{stream}' has no input with priority {priority}: see its status for those it has"
     )]
     UnknownInput {
         /// The stream's id.
@@ -109,7 +109,7 @@ pub enum Error {
     },
     /// The epoch's recorder is open already.
     #[error(
-        "epoch {epoch} of input {priority} has a recorder: open further producers with Recorder::sibling"
+        "epoch {epoch} of input {priority} has a recorder: open further producers as its siblings"
     )]
     RecorderOpen {
         /// The input's priority.
@@ -135,6 +135,14 @@ pub enum Error {
     SwitchFailed {
         /// Why.
         why: String,
+    },
+    /// What metric names are to begin with is not usable.
+    #[error(
+        "'{prefix}' cannot begin metric names: use letters, digits, _ and :, not a digit first"
+    )]
+    BadMetricsPrefix {
+        /// The prefix.
+        prefix: String,
     },
     /// The engine has been shut down.
     #[error("the engine is shut down")]

@@ -49,8 +49,9 @@ struct State {
     /// Events for the log and the callback, with the stream that the callback hears of; the oldest
     /// are lost where they are slow.
     log: VecDeque<(Event, Heard)>,
-    /// Who is still to hear of the event that was taken from it last.
+    /// Whether somebody is still to hear of the event that was taken from it last, and who.
     in_hand: Heard,
+    hearers: Vec<EventCallback>,
     on_event: Vec<EventCallback>,
     on_exhausted: Option<Callback>,
     on_restored: Option<Callback>,
@@ -132,6 +133,7 @@ impl Notifier {
             let mut state = self.state.lock();
             let Some((event, heard)) = state.log.pop_front() else { return };
             state.in_hand = heard;
+            state.hearers = state.on_event.clone();
             drop(state);
             let _ = hostcall::run(|| log_line(&event));
             let mut at = 0;
@@ -139,6 +141,9 @@ impl Notifier {
                 self.ended(hostcall::run(|| callback(&event)));
                 at += 1;
             }
+            // Dropped outside the lock: they may be the last of their kind.
+            let heard = std::mem::take(&mut self.state.lock().hearers);
+            drop(heard);
         }
     }
 
@@ -146,7 +151,7 @@ impl Notifier {
     fn next_to_hear(&self, at: usize) -> Option<EventCallback> {
         let mut state = self.state.lock();
         let Heard::Of(stream) = state.in_hand else { return None };
-        let callback = state.on_event.get(at).cloned()?;
+        let callback = state.hearers.get(at).cloned()?;
         state.running = stream;
         Some(callback)
     }

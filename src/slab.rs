@@ -19,7 +19,7 @@ pub(crate) use self::loans::{LOAN_BITS, Place, index_of};
 use crate::cell::Cell;
 use crate::flags::{Flags, Gate, TAG_MASK};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering};
-use crate::types::StreamKey;
+use crate::types::{Nanos, StreamKey};
 
 /// A cell's number in its engine; 0 is no cell.
 pub(crate) type CellIndex = u32;
@@ -58,6 +58,9 @@ struct Book {
     free: VecDeque<CellIndex>,
     /// Let go, but not yet known to be unread.
     resting: Vec<CellIndex>,
+    /// Cells of engines before this one that rest, by the system's time since when.
+    #[cfg_attr(not(feature = "capi"), allow(dead_code))]
+    passed: VecDeque<(Nanos, Vec<CellIndex>)>,
     next_tag: u32,
     #[cfg_attr(not(feature = "capi"), allow(dead_code))]
     next_loan: u32,
@@ -114,6 +117,7 @@ impl Cells {
                 allocations: Vec::new(),
                 free: VecDeque::new(),
                 resting: Vec::new(),
+                passed: VecDeque::new(),
                 next_tag: 1,
                 next_loan: 1,
             }),

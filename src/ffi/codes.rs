@@ -76,6 +76,8 @@ pub const CHANGEOVER_SHUT_DOWN: i32 = -37;
 pub const CHANGEOVER_THREAD: i32 = -38;
 /// A timebase's number is not positive, or its counter has a width outside 8..=62 bits.
 pub const CHANGEOVER_BAD_TIMEBASE: i32 = -39;
+/// `metrics_prefix` is not letters, digits, `_` and `:`, without a digit first.
+pub const CHANGEOVER_BAD_METRICS_PREFIX: i32 = -40;
 
 /// Why a call answers a code.
 #[derive(Debug)]
@@ -130,6 +132,7 @@ impl Refusal {
                 Error::TimedOut { .. } => CHANGEOVER_TIMED_OUT,
                 Error::SwitchFailed { .. } => CHANGEOVER_SWITCH_FAILED,
                 Error::ShutDown => CHANGEOVER_SHUT_DOWN,
+                Error::BadMetricsPrefix { .. } => CHANGEOVER_BAD_METRICS_PREFIX,
                 Error::Thread { .. } => CHANGEOVER_THREAD,
             },
         }
@@ -190,6 +193,7 @@ fn describe(code: i32) -> &'static CStr {
         CHANGEOVER_SHUT_DOWN => c"the engine is shut down",
         CHANGEOVER_THREAD => c"the operating system refused a thread",
         CHANGEOVER_BAD_TIMEBASE => c"a timebase is not usable",
+        CHANGEOVER_BAD_METRICS_PREFIX => c"metric names cannot begin like this",
         _ => c"no code of this library",
     }
 }
@@ -225,7 +229,8 @@ pub extern "C" fn changeover_strerror(code: i32) -> *const c_char {
 /// The code that the last failed call on this thread answered; `CHANGEOVER_OK` if none has.
 ///
 /// Calls that work do not change it. `changeover_record` and its kin never write it (they may be
-/// called from signal handlers): their code is the answer itself.
+/// called from signal handlers): their code is the answer itself. A thread that is ending, and has
+/// lost its thread-local data, has none.
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_last_error() -> i32 {
     LAST.try_with(|last| last.borrow().0).unwrap_or(CHANGEOVER_OK)

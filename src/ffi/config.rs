@@ -199,7 +199,13 @@ pub struct changeover_inputs_update {
     pub updated_count: usize,
 }
 
-sized!(changeover_health_config: 144, changeover_engine_config: 104, changeover_input_config: 48, changeover_stream_config: 96, changeover_inputs_update: 56);
+sized!(
+    changeover_health_config: 144,
+    changeover_engine_config: 104,
+    changeover_input_config: 48,
+    changeover_stream_config: 96,
+    changeover_inputs_update: 56
+);
 
 fn bad(name: &'static str, value: u32) -> Refusal {
     Refusal::BadArgument { name, value: i64::from(value) }

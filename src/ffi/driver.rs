@@ -61,9 +61,9 @@ pub struct changeover_driver_call {
     pub reserved: u32,
 }
 
-/// What a driver does with one call, and answers (`CHANGEOVER_ANSWER_*`). One that fails may say why:
-/// `changeover_answer(call->answer, CHANGEOVER_ANSWER_FAILED, "no route")`, and then return the same;
-/// the first answer counts.
+/// What a driver does with one call, and answers (`CHANGEOVER_ANSWER_*`). One that fails may say
+/// why: `changeover_answer(call->answer, CHANGEOVER_ANSWER_FAILED, "no route")`, and then return
+/// the same; the first answer counts.
 pub type changeover_driver_fn =
     Option<extern "C" fn(call: *const changeover_driver_call, user_data: *mut c_void) -> i32>;
 /// What a driver does with a call that needs no answer.

@@ -158,10 +158,11 @@ pub extern "C" fn changeover_engine_create(
 }
 
 /// Ends an engine: unregisters every stream, lets the final stops run, ends the threads, closes
-/// everything that was opened on it. Notices that wait to be told are lost. Handles of it answer CHANGEOVER_INVALID_HANDLE from then on.
-/// `detached_calls` may be NULL; otherwise it gets the number of driver calls and callbacks that
-/// had not returned, or could not begin, within the shutdown timeout: their threads were left to
-/// themselves, and they must not use the engine any more.
+/// everything that was opened on it. Notices that wait to be told are lost. Handles of it answer
+/// CHANGEOVER_INVALID_HANDLE from then on. `detached_calls` may be NULL; otherwise it gets the
+/// number of driver calls and callbacks that had not returned, or could not begin, within the
+/// shutdown timeout: their threads were left to themselves, and they must not use the engine any
+/// more.
 ///
 /// Any thread but the engine's own: inside a callback or driver call it answers
 /// CHANGEOVER_WOULD_BLOCK, and nothing is changed. May block. Other threads may be in any call on

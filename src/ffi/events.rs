@@ -417,7 +417,10 @@ fn next(events: changeover_events, timeout_ms: u32) -> Result<Option<Event>, Ref
         return Err(Refusal::Engine(Error::WouldBlock { place }));
     }
     match reader.queue.recv_timeout(Duration::from_millis(timeout_ms.into())) {
-        None if reader.queue.is_closed() => Err(Refusal::Engine(Error::ShutDown)),
+        // As above: what was there before it was closed comes first.
+        None if reader.queue.is_closed() => {
+            reader.queue.try_recv().map(Some).ok_or(Refusal::Engine(Error::ShutDown))
+        }
         got => Ok(got),
     }
 }

@@ -25,8 +25,8 @@ pub const CHANGEOVER_LOG_INFO: i32 = 2;
 /// `changeover_engine_destroy`) answers CHANGEOVER_WOULD_BLOCK there. They must not throw or
 /// longjmp out. After `changeover_unregister` has returned none begins for that stream (one that
 /// the notifier is just about to enter may still come; `changeover_unregister_and_wait` waits for
-/// it), after `changeover_engine_destroy` none at all. On an engine that is driven by hand they run inside
-/// the call that causes them.
+/// it), after `changeover_engine_destroy` none at all. On an engine that is driven by hand they run
+/// inside the call that causes them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct changeover_callbacks {

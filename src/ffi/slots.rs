@@ -257,7 +257,7 @@ fn claim_slot(at: usize, now: Nanos) -> Option<(Claim, Arc<Cells>)> {
     if now.saturating_sub(slot.left_ns.load(Ordering::Relaxed)) >= QUARANTINE_NS {
         memory.clear();
     } else {
-        memory.pass_on();
+        memory.pass_on(now, QUARANTINE_NS);
     }
     Some((claim, Arc::clone(memory)))
 }

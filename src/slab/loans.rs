@@ -11,6 +11,7 @@ use super::{
 use crate::cell::Cell;
 use crate::flags::Gate;
 use crate::sync::{AtomicU32, Ordering};
+use crate::types::Nanos;
 
 /// Where a cell stands: its chunk (10 bits) and which one it is there (16 bits). Found faster than
 /// by its index.
@@ -89,23 +90,31 @@ impl Cells {
         (found == mark).then(|| unsafe { &*first.add(offset) })
     }
 
-    /// Goes to the next engine as it is, cells at rest: for one that comes so soon that foreign
-    /// callers may still be late. Only while no engine uses it.
-    pub(crate) fn pass_on(&self) {
-        let mut book = self.book.lock();
-        let cells = book.entries.len() as CellIndex;
-        book.free = VecDeque::new();
-        book.resting = (1..cells).collect();
-        book.entries.iter_mut().for_each(|entry| entry.owners = 0);
-        self.told.store(END, Ordering::Relaxed);
-        self.published.store(0, Ordering::Relaxed);
-        for index in 1..cells {
-            let cell = self.get(index);
+    /// Goes to the next engine at the system's time `now`, without those cells that foreign callers
+    /// may still be writing to: they rest for `rest`. Only while no engine uses it.
+    pub(crate) fn pass_on(&self, now: Nanos, rest: Nanos) {
+        let mut guard = self.book.lock();
+        let book = &mut *guard;
+        while book.passed.front().is_some_and(|(since, _)| now.saturating_sub(*since) >= rest) {
+            book.free.extend(book.passed.pop_front().into_iter().flat_map(|(_, cells)| cells));
+        }
+        let mut unused = vec![false; book.entries.len()];
+        let at_rest = book.passed.iter().flat_map(|(_, cells)| cells);
+        at_rest.chain(&book.free).for_each(|index| unused[*index as usize] = true);
+        let used = (1..book.entries.len()).filter(|index| !unused[*index]);
+        let used: Vec<_> = used.map(|index| index as CellIndex).collect();
+        for index in &used {
+            book.entries[*index as usize].owners = 0;
+            let cell = self.get(*index);
             let flags = cell.flags.load(Ordering::Relaxed);
             cell.flags.store(flags.with(Gate::Stale, 0), Ordering::SeqCst);
             cell.next.store(0, Ordering::Relaxed);
-            self.take_back(index);
+            self.take_back(*index);
         }
+        book.passed.push_back((now, used));
+        book.resting = Vec::new();
+        self.told.store(END, Ordering::Relaxed);
+        self.published.store(0, Ordering::Relaxed);
     }
 
     /// Makes it as new, for the next engine, and gives its pages back to the system. Numbers that
@@ -116,6 +125,7 @@ impl Cells {
         book.entries.truncate(1);
         book.free = VecDeque::new();
         book.resting = Vec::new();
+        book.passed = VecDeque::new();
         self.told.store(END, Ordering::Relaxed);
         self.published.store(0, Ordering::Relaxed);
         drop(book);
@@ -187,18 +197,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_passed_on_rests_and_is_not_used_at_once() {
+    fn what_is_passed_on_rests_and_comes_again() {
         let cells = Cells::new();
         let index = cells.acquire(KEY);
         let (place, mark) = cells.lend(index, 2).unwrap();
         cells.get(index).flags.store(Flags::new(Gate::Forward, true, 9, 1), Ordering::SeqCst);
         assert!(cells.tell(index));
-        cells.pass_on();
+        cells.pass_on(100, 10);
         assert!(cells.lent(place, mark).is_none() && !cells.has_told());
         assert_eq!(cells.get(index).flags.load(Ordering::SeqCst).gate(), Gate::Stale);
-        assert_ne!(cells.acquire(KEY), index);
-        assert_eq!(cells.take_resting(), [index]);
-        assert!(cells.tell(index));
+        assert_eq!((cells.acquire(KEY), cells.take_resting()), (2, vec![]));
+        cells.pass_on(109, 10);
+        assert_eq!(cells.acquire(KEY), 3, "1 and 2 rest");
+        cells.pass_on(110, 10);
+        assert_eq!(cells.acquire(KEY), 1, "has rested; and it is not put to rest without use");
+        cells.pass_on(119, 10);
+        assert_eq!(cells.acquire(KEY), 2);
+        assert!(cells.tell(1));
     }
 
     #[test]

@@ -276,7 +276,8 @@ pub(crate) struct NoDriver;
 
 impl IngestDriver for NoDriver {
     fn start(&self, _call: &StartCall) -> Answer {
-        let why = "this engine has no ingest driver: give EngineBuilder one, or make the input hot";
+        let why =
+            "this engine has no ingest driver: give it one when it is made, or make the input hot";
         Answer::Failed(why.to_owned())
     }
 
