@@ -100,7 +100,12 @@ void handles_across_threads() {
     for (auto &[id, recorders] : all)
         for (int32_t i = 0; i < 3; i++) {
             auto health = changeover_input_health_init();
-            CHECK(changeover_input_health_of(engine, id.c_str(), i, &health) == CHANGEOVER_OK);
+            // As soon as the monitor has heard of the recorder.
+            for (int look = 0; look < 2000 && health.packets != 2000; look++) {
+                if (look > 0)
+                    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+                CHECK(changeover_input_health_of(engine, id.c_str(), i, &health) == CHANGEOVER_OK);
+            }
             CHECK(health.packets == 2000 && health.bytes == 2000 * 1316 && health.hot == 1);
             uint64_t epoch = 0;
             CHECK(changeover_recorder_epoch(recorders[static_cast<std::size_t>(i)], &epoch) == 0);
