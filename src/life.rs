@@ -7,6 +7,7 @@ use crate::config::StreamConfig;
 use crate::core::{Core, Msg};
 use crate::driver::{IngestDriver, Job, JobDeadline};
 use crate::error::Error;
+use crate::hostcall;
 use crate::machine::Machine;
 use crate::monitor::{self, Monitor};
 use crate::stream::{Inner, Stream};
@@ -184,7 +185,7 @@ impl Life {
             }
         }
         core.close_tickets();
-        core.set_runner(None);
+        let _ = hostcall::run(|| core.set_runner(None));
         core.bus.close();
         *ended.insert(ShutdownReport { detached_calls })
     }

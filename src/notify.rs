@@ -245,9 +245,11 @@ impl Notifier {
         let mut state = self.state.lock();
         state.closed = true;
         let callbacks = (state.on_exhausted.take(), state.on_restored.take());
-        let events = std::mem::take(&mut state.on_event);
+        let events = (std::mem::take(&mut state.on_event), std::mem::take(&mut state.hearers));
+        state.in_hand = Heard::Never;
         drop(state);
-        drop((callbacks, events));
+        // Host code may go here: what it calls must not wait for the end that this is part of.
+        let _ = hostcall::run(move || drop((callbacks, events)));
         self.changed.notify_all();
     }
 

@@ -474,6 +474,37 @@ fn a_second_shutdown_waits_for_the_first() {
     });
 }
 
+/// What goes with the engine may call it, and is refused what it would wait for.
+#[test]
+fn a_driver_may_call_the_engine_that_drops_it() {
+    struct Calls(Arc<Mutex<Option<Engine>>>, Arc<AtomicBool>);
+
+    impl IngestDriver for Calls {
+        fn start(&self, _: &StartCall) -> Answer {
+            Answer::Done
+        }
+
+        fn stop(&self, _: &StopCall) {}
+    }
+
+    impl Drop for Calls {
+        fn drop(&mut self) {
+            let engine = self.0.lock().unwrap().clone().expect("it is put there");
+            let refused = matches!(engine.shutdown(), Err(Error::WouldBlock { .. }));
+            self.1.store(refused, SeqCst);
+        }
+    }
+
+    bounded(|| {
+        let (held, refused) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let driver = Calls(Arc::clone(&held), Arc::clone(&refused));
+        let engine = Engine::builder().driver(driver).build().expect("an engine");
+        *held.lock().unwrap() = Some(engine.clone());
+        engine.shutdown().expect("not inside a callback");
+        assert!(refused.load(SeqCst));
+    });
+}
+
 /// A driver whose every start is refused; it lets go of what it was given to hold.
 struct Refuses(Arc<Mutex<Option<Engine>>>);
 

@@ -183,7 +183,8 @@ impl Workers {
         let streams = std::mem::take(&mut state.streams);
         let driver = state.driver.take();
         drop(state);
-        drop((streams, driver));
+        // The host's driver may go here: what it calls must not wait for this end.
+        let _ = hostcall::run(move || drop((streams, driver)));
         left
     }
 }
