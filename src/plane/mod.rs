@@ -356,6 +356,11 @@ impl Plane {
             return true;
         }
         let cell = self.find(armed).map(|found| found.home);
+        if want.armed == Some(armed) {
+            // It will be armed anew, under another number: `reconcile` does both at once, for in
+            // between its keyframe may come.
+            return cell.is_none_or(|cell| handover::flags(cells, cell).gate() != Gate::Forward);
+        }
         if cell.is_some_and(|cell| !handover::cancel(cells, cell)) {
             return false;
         }
@@ -373,10 +378,15 @@ impl Plane {
         if let Some(armed) = self.armed
             && (want_armed != Some(armed) || air_changes)
         {
-            self.armed = None;
             let cell = self.find(armed).map(|found| found.home);
-            if cell.is_some_and(|cell| !handover::cancel(cells, cell)) {
-                // Its packet was faster: the air is its own, and the old one's has been taken.
+            let was_faster = cell.is_some_and(|cell| !handover::cancel(cells, cell));
+            if was_faster && want_armed == Some(armed) {
+                // It has what it is to get; the next sample tells the machine.
+                return;
+            }
+            self.armed = None;
+            if was_faster {
+                // The air is its own, and the old one's has been taken.
                 self.on_air = Some(armed);
             }
         }
