@@ -82,6 +82,9 @@
  *   the memory, where nobody looks. Children of a process that had no engine at the time of the
  *   fork make engines of their own; exec is not concerned.
  *
+ * A thread's first call should not come from a destructor of a pthread key: what the library then
+ *   keeps for the thread (some 10 KiB) is never freed.
+ *
  * dlclose. Destroy every engine before, and end every thread that has called the library: its last
  *   error is thread-local.
  */
@@ -356,7 +359,9 @@
 // A switch is decided: `from_priority`, `to_priority`, `reason`.
 #define CHANGEOVER_EVENT_SWITCH_DECIDED 6
 
-// A switch is effective: `from_priority`, `to_priority`, `reason`, `detail`.
+// A switch is effective: `from_priority`, `to_priority`, `reason`, `detail`. (Whose packets go out
+// tells CHANGEOVER_EVENT_FIRST_PACKET: later where the old input is dead and the new one is waited
+// for, at the same time otherwise.)
 #define CHANGEOVER_EVENT_INPUT_FAILOVER 7
 
 // The target delivers; its next packet (`keyframe` 1: its next keyframe) makes the cut:
@@ -683,7 +688,8 @@ typedef struct changeover_callbacks {
     // Anything has happened. Where it is slow, the oldest of 1,024 waiting events are lost;
     // `changeover_events_open` counts what it loses. `event` is valid until it returns.
     void (*on_event)(changeover_engine engine, const changeover_event *event, void *user_data);
-    // A line for the log: the same, in words. `level` is `CHANGEOVER_LOG_*`.
+    // A line for the log: the same in one line of text, for people who read JSON. `level` is
+    // `CHANGEOVER_LOG_*`.
     void (*on_log)(changeover_engine engine, int32_t level, const char *line, void *user_data);
 } changeover_callbacks;
 

@@ -30,7 +30,9 @@ pub const CHANGEOVER_EVENT_INPUT_RECOVERED: u32 = 4;
 pub const CHANGEOVER_EVENT_INPUT_STARTED: u32 = 5;
 /// A switch is decided: `from_priority`, `to_priority`, `reason`.
 pub const CHANGEOVER_EVENT_SWITCH_DECIDED: u32 = 6;
-/// A switch is effective: `from_priority`, `to_priority`, `reason`, `detail`.
+/// A switch is effective: `from_priority`, `to_priority`, `reason`, `detail`. (Whose packets go out
+/// tells CHANGEOVER_EVENT_FIRST_PACKET: later where the old input is dead and the new one is waited
+/// for, at the same time otherwise.)
 pub const CHANGEOVER_EVENT_INPUT_FAILOVER: u32 = 7;
 /// The target delivers; its next packet (`keyframe` 1: its next keyframe) makes the cut:
 /// `from_priority`, `to_priority`, `keyframe`, `duration_ms` (longest wait).

@@ -55,7 +55,8 @@ pub struct changeover_callbacks {
             user_data: *mut c_void,
         ),
     >,
-    /// A line for the log: the same, in words. `level` is `CHANGEOVER_LOG_*`.
+    /// A line for the log: the same in one line of text, for people who read JSON. `level` is
+    /// `CHANGEOVER_LOG_*`.
     pub on_log: Option<
         extern "C" fn(
             engine: changeover_engine,

@@ -82,6 +82,9 @@
  *   the memory, where nobody looks. Children of a process that had no engine at the time of the
  *   fork make engines of their own; exec is not concerned.
  *
+ * A thread's first call should not come from a destructor of a pthread key: what the library then
+ *   keeps for the thread (some 10 KiB) is never freed.
+ *
  * dlclose. Destroy every engine before, and end every thread that has called the library: its last
  *   error is thread-local.
  */
