@@ -457,3 +457,31 @@ impl Plane {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_that_is_armed_anew_is_never_without_its_arming() {
+        let (cells, mut plane) = (Cells::new(), Plane::default());
+        let stream = StreamKey { slot: 1, generation: 0 };
+        let (old, new) = (Epoch::new(1), Epoch::new(2));
+        plane.open(&cells, stream, 0, old, None);
+        let home = plane.open(&cells, stream, 1, new, None);
+        let gate = || handover::flags(&cells, home).gate();
+        plane.reconcile(&cells, Air { on: Some(old), armed: Some(new), gated: true });
+        assert_eq!(gate(), Gate::ArmedKey);
+        // The old one is off, the target is the same.
+        let want = Air { on: None, armed: Some(new), gated: true };
+        assert!(plane.disarm(&cells, want));
+        assert_eq!(gate(), Gate::ArmedKey, "its keyframe may come while the step is carried out");
+        handover::cut(&cells, home, true);
+        assert!(!plane.disarm(&cells, want), "and then all is decided anew");
+        plane.reconcile(&cells, want);
+        assert_eq!(gate(), Gate::Forward, "or the next sample tells of it");
+        let mut samples = Vec::new();
+        plane.sample(&cells, &PublishLog::new(true), &mut samples);
+        assert!(samples.iter().any(|(epoch, sample)| *epoch == new && sample.cut));
+    }
+}
