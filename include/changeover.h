@@ -1201,19 +1201,6 @@ int32_t changeover_metrics_text(changeover_engine engine, char **out);
 // The engine's precise clock: nanoseconds since it was made. On error `*out` is not written.
 int32_t changeover_now_ns(changeover_engine engine, uint64_t *out);
 
-// Moves the clock of an engine that is driven by hand forward, and fires every deadline on the
-// way at its exact time. 0 is a wake-up of the monitor and nothing else.
-// CHANGEOVER_UNSUPPORTED: it is not driven by hand.
-int32_t changeover_hand_advance(changeover_engine engine, uint64_t by_ns);
-
-// Lets time pass unseen by an engine that is driven by hand: as when its monitor is starved of
-// the processor. The next wake-up is a late one.
-int32_t changeover_hand_stall(changeover_engine engine, uint64_t by_ns);
-
-// Carries out the driver calls that wait on an engine that is driven by hand, on this thread,
-// and those that come of it; answers how many (at most 10,000 at a time).
-int32_t changeover_hand_run_calls(changeover_engine engine);
-
 // Opens the recorder of one producer thread for an input.
 //
 // `epoch`: for a cold input the one of the driver's start (`changeover_driver_call.epoch`); for a
@@ -1454,6 +1441,19 @@ int32_t changeover_events_next_json(changeover_events events, char **out);
 
 // How many events the queue has lost because it was full. On error `*out` is not written.
 int32_t changeover_events_dropped(changeover_events events, uint64_t *out);
+
+// Moves the clock of an engine that is driven by hand forward, and fires every deadline on the
+// way at its exact time. 0 is a wake-up of the monitor and nothing else.
+// CHANGEOVER_UNSUPPORTED: it is not driven by hand.
+int32_t changeover_hand_advance(changeover_engine engine, uint64_t by_ns);
+
+// Lets time pass unseen by an engine that is driven by hand: as when its monitor is starved of
+// the processor. The next wake-up is a late one.
+int32_t changeover_hand_stall(changeover_engine engine, uint64_t by_ns);
+
+// Carries out the driver calls that wait on an engine that is driven by hand, on this thread,
+// and those that come of it; answers how many (at most 10,000 at a time).
+int32_t changeover_hand_run_calls(changeover_engine engine);
 
 // Opens a timeline: it maps the times of many inputs, each on a clock of its own, onto one that
 // goes on without a gap or a step back. One per output. `options` NULL = every default.

@@ -15,6 +15,7 @@ mod engine;
 mod events;
 mod eyes;
 mod foreign;
+mod hand;
 mod operator;
 mod owed;
 mod record;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The sources, in the order in which the header tells of them.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "version", "codes", "boundary", "config", "driver", "foreign", "engine", "record", "operator",
-    "status", "events", "timeline",
+    "status", "events", "hand", "timeline",
 ];
 const LAST: &str = "eyes";
 
