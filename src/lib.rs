@@ -51,10 +51,14 @@
 //! says of its packets ([`Packet`]); `eyes` reads that from MPEG-TS and RTP. [`timeline`] keeps
 //! timestamps continuous across cuts.
 //!
+//! # From C and C++
+//! `include/changeover.h` (feature `capi`, on by default) has all of it for C, and
+//! `include/changeover.hpp` for C++17; `make install` puts them in place.
+//!
 //! # Reading order
 //! `types`, `config`, `machine` (the decisions; its documentation is the state x event table),
 //! `cell`, `handover`, `recorder` (the packet plane), `routes` (by-id look-up), `deadlines`,
-//! `publish`, `monitor` (the loop), `driver`, `workers`, `engine`.
+//! `publish`, `monitor` (the loop), `driver`, `workers`, `engine`; `ffi` (the C ABI).
 
 mod builder;
 mod cell;
