@@ -209,7 +209,7 @@
 // The operating system refused a thread.
 #define CHANGEOVER_THREAD (-38)
 
-// A timebase's number is not positive, or its counter has a width outside 8..=62 bits.
+// A timebase's number is not positive, or its counter has a width outside 8 to 62 bits.
 #define CHANGEOVER_BAD_TIMEBASE (-39)
 
 // `metrics_prefix` is not letters, digits, `_` and `:`, without a digit first.
@@ -359,9 +359,9 @@
 // A switch is decided: `from_priority`, `to_priority`, `reason`.
 #define CHANGEOVER_EVENT_SWITCH_DECIDED 6
 
-// A switch is effective: `from_priority`, `to_priority`, `reason`, `detail`. (Whose packets go out
-// tells CHANGEOVER_EVENT_FIRST_PACKET: later where the old input is dead and the new one is waited
-// for, at the same time otherwise.)
+// A switch is effective, for whatever reason: `from_priority`, `to_priority`, `reason`, `detail`.
+// (Whose packets go out tells CHANGEOVER_EVENT_FIRST_PACKET: later where the old input is dead and
+// the new one is waited for, at the same time otherwise.)
 #define CHANGEOVER_EVENT_INPUT_FAILOVER 7
 
 // The target delivers; its next packet (`keyframe` 1: its next keyframe) makes the cut:
@@ -908,7 +908,8 @@ typedef struct changeover_stream_status {
     uint32_t input_count;
     // Inputs that are neither degraded nor stopped.
     uint32_t usable_inputs;
-    // Failovers since registration.
+    // Effective switches since registration, for whatever reason (the operator's and failbacks
+    // too); the first activation is none.
     uint64_t failovers_total;
 } changeover_stream_status;
 
@@ -1079,7 +1080,8 @@ const char *changeover_strerror(int32_t code);
 int32_t changeover_last_error(void);
 
 // The details of the last failed call on this thread: which argument, which stream, what to do.
-// Never NULL, not to be freed; valid until the next call on this thread that fails.
+// Never NULL, not to be freed; valid until the next call on this thread that fails. Read it in a
+// statement of its own, not in one argument list with the call.
 const char *changeover_last_error_text(void);
 
 // Frees a text that a call of this library gave. NULL is fine.
@@ -1135,8 +1137,19 @@ int32_t changeover_set_callbacks(changeover_engine engine, const changeover_call
 // _BAD_STREAM_ID, _DUPLICATE_PRIORITY, _NEGATIVE_DURATION, _BAD_NUMBER, _SHUT_DOWN.
 int32_t changeover_register(changeover_engine engine, const changeover_stream_config *stream);
 
-// The same from a JSON text: `{"id": "news", "inputs": [{"priority": 0, "hot": true, "address":
-// "udp://main"}], ...}`, with the names of the structs of the Rust API.
+// The same from a JSON text; what it leaves out is 0. The names are those of the struct, but that
+// rules stand in groups, and `cut`, `failback`, `silence` and `observe` are words:
+//
+//     {"id": "news", "packet_timeout_ms": 200, "failback_stable_ms": 5000, "failback": "never",
+//      "cut": {"keyframe": {"max_wait_ms": 3000}}, "observe": false,
+//      "health": {"step_ms": 100,
+//                 "bitrate": {"min_kbps": 500, "min_percent": 70, "hold_ms": 3000,
+//                             "clear_ms": 5000},
+//                 "fps": {"min": 20}, "loss": {"max_percent": 5},
+//                 "track_silence": {"video_ms": 2000},
+//                 "silence": {"learned": {"floor_ms": 25}}},
+//      "inputs": [{"priority": 0, "hot": true, "address": "udp://main"},
+//                 {"priority": 1, "address": "udp://backup", "health": {"fps": {"min": 10}}}]}
 int32_t changeover_register_json(changeover_engine engine, const char *stream);
 
 // Ends supervision of a stream. After this returns no event, callback or driver call of it
@@ -1206,6 +1219,10 @@ int32_t changeover_now_ns(changeover_engine engine, uint64_t *out);
 // `epoch`: for a cold input the one of the driver's start (`changeover_driver_call.epoch`); for a
 // hot input 0: each opening begins a new epoch and makes the previous recorder stale.
 //
+// An input that is degraded for silence keeps its epoch: go on with the same recorder, its packets
+// make the input eligible again. An epoch ends by a reported error, a stop, an edit of the
+// address, the input's removal, or another opening.
+//
 // Any thread; takes short locks, not for the packet path. Close it with
 // `changeover_recorder_close`; it ends with its engine. On error `*out` is not written:
 // CHANGEOVER_UNKNOWN_STREAM, _UNKNOWN_INPUT, _STALE_EPOCH, _RECORDER_OPEN.
@@ -1247,7 +1264,8 @@ int32_t changeover_recorder_report_error(changeover_recorder recorder, const cha
 //
 // Above 0: forward it. The number is that of the cut that put this input on the air; it only ever
 // grows, so a host with several producer threads drops at its output whatever carries a lower
-// number than the last one it wrote. 0: do not forward it; it was counted. Negative: a code;
+// number than the last one it wrote. (It fits 32 bits: `(uint32_t)answer` is the `cut` of
+// `changeover_timeline_map`.) 0: do not forward it; it was counted. Negative: a code;
 // nothing was counted. CHANGEOVER_STALE: the epoch is over, open a new recorder.
 // CHANGEOVER_INVALID_HANDLE: there is no such recorder. CHANGEOVER_NULL_ARGUMENT.
 //
@@ -1297,8 +1315,9 @@ int64_t changeover_record_packet(changeover_engine engine, const char *stream, i
 
 // Moves the stream to this input and keeps it there (override) until that input degrades or is
 // removed, disabled or overridden. Refused at once where the input cannot be taken; what became
-// of the switch the ticket tells. `ticket` may be NULL; otherwise close it with
-// `changeover_ticket_close`.
+// of the switch the ticket tells. Accepted: the override is in force, the input is being taken;
+// its first packet may go out later (CHANGEOVER_EVENT_FIRST_PACKET). `ticket` may be NULL;
+// otherwise close it with `changeover_ticket_close`.
 //
 // Any thread; takes short locks. On error nothing is changed, `*ticket` is not written:
 // CHANGEOVER_UNKNOWN_STREAM, _UNKNOWN_INPUT, _INPUT_DEGRADED, _INPUT_STOPPED.
@@ -1325,9 +1344,9 @@ int32_t changeover_release_hold(changeover_engine engine, const char *stream);
 // error says why). Any thread; does not wait.
 int32_t changeover_ticket_outcome(changeover_ticket ticket);
 
-// Waits up to `timeout_ms` milliseconds until a switch is accepted: CHANGEOVER_OK,
-// CHANGEOVER_SWITCH_FAILED, CHANGEOVER_TIMED_OUT; CHANGEOVER_WOULD_BLOCK where it is not decided
-// and waiting is not possible. May block.
+// Waits up to `timeout_ms` milliseconds until a switch is accepted: CHANGEOVER_OK (0, not 1 as
+// above) when it is, CHANGEOVER_SWITCH_FAILED, CHANGEOVER_TIMED_OUT; CHANGEOVER_WOULD_BLOCK where
+// it is not decided and waiting is not possible. May block.
 int32_t changeover_ticket_wait(changeover_ticket ticket, uint32_t timeout_ms);
 
 // Lets go of a receipt; the switch goes on. Any thread.
@@ -1370,6 +1389,10 @@ int32_t changeover_set_input_enabled(changeover_engine engine,
 // NULL for a number that stands for none. Any thread; wait-free.
 const char *changeover_reason_name(uint32_t reason);
 
+// The name of a `CHANGEOVER_STATUS_*`, as in the JSON (`idle`, ...); otherwise as
+// `changeover_reason_name`.
+const char *changeover_status_name(uint32_t status);
+
 // One stream with its inputs and histories, as a JSON text. Free it with
 // `changeover_string_free`.
 //
@@ -1404,8 +1427,13 @@ int32_t changeover_input_health_of(changeover_engine engine,
                                    int32_t priority,
                                    changeover_input_health *out);
 
-// Opens a queue of the engine's events: `capacity` of them at most (0 = 1,024). A full one loses
-// its oldest events, with a count, and delays nobody. Any number of queues; each has every event.
+// The name of an event's kind, as in the JSON (`input.degraded`, ...): a constant text, not to be
+// freed; NULL for a number that stands for none. Any thread; wait-free.
+const char *changeover_event_name(uint32_t kind);
+
+// Opens a queue of the engine's events from now on: `capacity` of them at most (0 = 1,024). A full
+// one loses its oldest events, with a count, and delays nobody. Any number of queues; each has
+// every event.
 //
 // Any thread. Close it with `changeover_events_close`; it ends with its engine. On error
 // `*out` is not written; CHANGEOVER_NO_DESCRIPTOR: the process has none left.

@@ -241,6 +241,16 @@ inline std::string_view reason_name(reason why) noexcept {
     return name ? std::string_view(name) : std::string_view();
 }
 
+// The name of an event's kind, and of a state, as in the JSON; empty for one that is none.
+inline std::string_view event_name(event_kind kind) noexcept {
+    const char *name = changeover_event_name(static_cast<std::uint32_t>(kind));
+    return name ? std::string_view(name) : std::string_view();
+}
+inline std::string_view status_name(status state) noexcept {
+    const char *name = changeover_status_name(static_cast<std::uint32_t>(state));
+    return name ? std::string_view(name) : std::string_view();
+}
+
 // What a code means.
 inline const char *strerror(errc code) noexcept {
     return changeover_strerror(static_cast<std::int32_t>(code));

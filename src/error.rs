@@ -7,11 +7,11 @@ use crate::types::{Epoch, MAX_STREAM_ID_BYTES, Priority};
 #[non_exhaustive]
 pub enum Error {
     /// The stream id is empty.
-    #[error("stream id is empty: use 1..={MAX_STREAM_ID_BYTES} bytes of UTF-8")]
+    #[error("stream id is empty: use 1 to {MAX_STREAM_ID_BYTES} bytes of UTF-8")]
     EmptyStreamId,
     /// The stream id is too long or has control characters.
     #[error(
-        "stream id is not usable ({reason}): use 1..={MAX_STREAM_ID_BYTES} bytes of UTF-8 without control characters"
+        "stream id is not usable ({reason}): use 1 to {MAX_STREAM_ID_BYTES} bytes of UTF-8 without control characters"
     )]
     BadStreamId {
         /// What is wrong with it.
@@ -65,7 +65,7 @@ pub enum Error {
     },
     /// The name of a condition is not usable.
     #[error(
-        "the condition's name is not usable ({why}): use 1..=64 bytes of UTF-8 without control characters"
+        "the condition's name is not usable ({why}): use 1 to 64 bytes of UTF-8 without control characters"
     )]
     BadCondition {
         /// What is wrong with it.

@@ -74,7 +74,7 @@ pub const CHANGEOVER_SWITCH_FAILED: i32 = -36;
 pub const CHANGEOVER_SHUT_DOWN: i32 = -37;
 /// The operating system refused a thread.
 pub const CHANGEOVER_THREAD: i32 = -38;
-/// A timebase's number is not positive, or its counter has a width outside 8..=62 bits.
+/// A timebase's number is not positive, or its counter has a width outside 8 to 62 bits.
 pub const CHANGEOVER_BAD_TIMEBASE: i32 = -39;
 /// `metrics_prefix` is not letters, digits, `_` and `:`, without a digit first.
 pub const CHANGEOVER_BAD_METRICS_PREFIX: i32 = -40;
@@ -146,7 +146,9 @@ impl Refusal {
             Self::BadStruct { name, size } => format!(
                 "{name}.size is {size}: make it with the init function, and set only what you know"
             ),
-            Self::BadArgument { name, value } => format!("{name} cannot be {value}"),
+            Self::BadArgument { name, value } => {
+                format!("{name} cannot be {value}: the header says what it can be")
+            }
             Self::BadJson(why) => format!("the JSON text cannot be read: {why}"),
             Self::Unsupported(what) => (*what).to_owned(),
             Self::BadTimebase(why) => why.clone(),
@@ -237,7 +239,8 @@ pub extern "C" fn changeover_last_error() -> i32 {
 }
 
 /// The details of the last failed call on this thread: which argument, which stream, what to do.
-/// Never NULL, not to be freed; valid until the next call on this thread that fails.
+/// Never NULL, not to be freed; valid until the next call on this thread that fails. Read it in a
+/// statement of its own, not in one argument list with the call.
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_last_error_text() -> *const c_char {
     LAST.try_with(|last| last.borrow().1.as_ptr()).unwrap_or(c"".as_ptr())

@@ -30,9 +30,9 @@ pub const CHANGEOVER_EVENT_INPUT_RECOVERED: u32 = 4;
 pub const CHANGEOVER_EVENT_INPUT_STARTED: u32 = 5;
 /// A switch is decided: `from_priority`, `to_priority`, `reason`.
 pub const CHANGEOVER_EVENT_SWITCH_DECIDED: u32 = 6;
-/// A switch is effective: `from_priority`, `to_priority`, `reason`, `detail`. (Whose packets go out
-/// tells CHANGEOVER_EVENT_FIRST_PACKET: later where the old input is dead and the new one is waited
-/// for, at the same time otherwise.)
+/// A switch is effective, for whatever reason: `from_priority`, `to_priority`, `reason`, `detail`.
+/// (Whose packets go out tells CHANGEOVER_EVENT_FIRST_PACKET: later where the old input is dead and
+/// the new one is waited for, at the same time otherwise.)
 pub const CHANGEOVER_EVENT_INPUT_FAILOVER: u32 = 7;
 /// The target delivers; its next packet (`keyframe` 1: its next keyframe) makes the cut:
 /// `from_priority`, `to_priority`, `keyframe`, `duration_ms` (longest wait).
@@ -297,8 +297,39 @@ fn reader(events: changeover_events) -> Result<Arc<Reader>, Refusal> {
     tenant.events.get(parts)
 }
 
-/// Opens a queue of the engine's events: `capacity` of them at most (0 = 1,024). A full one loses
-/// its oldest events, with a count, and delays nobody. Any number of queues; each has every event.
+/// The name of an event's kind, as in the JSON (`input.degraded`, ...): a constant text, not to be
+/// freed; NULL for a number that stands for none. Any thread; wait-free.
+#[unsafe(no_mangle)]
+pub extern "C" fn changeover_event_name(kind: u32) -> *const c_char {
+    let name = match kind {
+        CHANGEOVER_EVENT_INPUT_DEGRADED => c"input.degraded",
+        CHANGEOVER_EVENT_INPUT_IMPAIRED => c"input.impaired",
+        CHANGEOVER_EVENT_INPUT_CLEARED => c"input.cleared",
+        CHANGEOVER_EVENT_INPUT_RECOVERED => c"input.recovered",
+        CHANGEOVER_EVENT_INPUT_STARTED => c"input.started",
+        CHANGEOVER_EVENT_SWITCH_DECIDED => c"input.decided",
+        CHANGEOVER_EVENT_INPUT_FAILOVER => c"input.failover",
+        CHANGEOVER_EVENT_SWITCH_ARMED => c"input.armed",
+        CHANGEOVER_EVENT_FIRST_PACKET => c"input.first_packet",
+        CHANGEOVER_EVENT_SWITCH_REFUSED => c"input.refused",
+        CHANGEOVER_EVENT_SWITCH_FAILED => c"input.switch_failed",
+        CHANGEOVER_EVENT_OVERRIDE_SET => c"input.override_set",
+        CHANGEOVER_EVENT_OVERRIDE_CLEARED => c"input.override_cleared",
+        CHANGEOVER_EVENT_HOLD_SET => c"input.hold_set",
+        CHANGEOVER_EVENT_HOLD_RELEASED => c"input.hold_released",
+        CHANGEOVER_EVENT_EXHAUSTED => c"stream.exhausted",
+        CHANGEOVER_EVENT_RESTORED => c"stream.restored",
+        CHANGEOVER_EVENT_REDUNDANCY_LOST => c"stream.redundancy_lost",
+        CHANGEOVER_EVENT_REDUNDANCY_REGAINED => c"stream.redundancy_regained",
+        CHANGEOVER_EVENT_STALL => c"engine.stall",
+        _ => return std::ptr::null(),
+    };
+    name.as_ptr()
+}
+
+/// Opens a queue of the engine's events from now on: `capacity` of them at most (0 = 1,024). A full
+/// one loses its oldest events, with a count, and delays nobody. Any number of queues; each has
+/// every event.
 ///
 /// Any thread. Close it with `changeover_events_close`; it ends with its engine. On error
 /// `*out` is not written; CHANGEOVER_NO_DESCRIPTOR: the process has none left.

@@ -72,8 +72,9 @@ fn receipt(
 
 /// Moves the stream to this input and keeps it there (override) until that input degrades or is
 /// removed, disabled or overridden. Refused at once where the input cannot be taken; what became
-/// of the switch the ticket tells. `ticket` may be NULL; otherwise close it with
-/// `changeover_ticket_close`.
+/// of the switch the ticket tells. Accepted: the override is in force, the input is being taken;
+/// its first packet may go out later (CHANGEOVER_EVENT_FIRST_PACKET). `ticket` may be NULL;
+/// otherwise close it with `changeover_ticket_close`.
 ///
 /// Any thread; takes short locks. On error nothing is changed, `*ticket` is not written:
 /// CHANGEOVER_UNKNOWN_STREAM, _UNKNOWN_INPUT, _INPUT_DEGRADED, _INPUT_STOPPED.
@@ -150,9 +151,9 @@ pub extern "C" fn changeover_ticket_outcome(ticket: changeover_ticket) -> i32 {
     })
 }
 
-/// Waits up to `timeout_ms` milliseconds until a switch is accepted: CHANGEOVER_OK,
-/// CHANGEOVER_SWITCH_FAILED, CHANGEOVER_TIMED_OUT; CHANGEOVER_WOULD_BLOCK where it is not decided
-/// and waiting is not possible. May block.
+/// Waits up to `timeout_ms` milliseconds until a switch is accepted: CHANGEOVER_OK (0, not 1 as
+/// above) when it is, CHANGEOVER_SWITCH_FAILED, CHANGEOVER_TIMED_OUT; CHANGEOVER_WOULD_BLOCK where
+/// it is not decided and waiting is not possible. May block.
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_ticket_wait(ticket: changeover_ticket, timeout_ms: u32) -> i32 {
     guard(|| {

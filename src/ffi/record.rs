@@ -90,6 +90,10 @@ fn verdict(verdict: Verdict) -> i64 {
 /// `epoch`: for a cold input the one of the driver's start (`changeover_driver_call.epoch`); for a
 /// hot input 0: each opening begins a new epoch and makes the previous recorder stale.
 ///
+/// An input that is degraded for silence keeps its epoch: go on with the same recorder, its packets
+/// make the input eligible again. An epoch ends by a reported error, a stop, an edit of the
+/// address, the input's removal, or another opening.
+///
 /// Any thread; takes short locks, not for the packet path. Close it with
 /// `changeover_recorder_close`; it ends with its engine. On error `*out` is not written:
 /// CHANGEOVER_UNKNOWN_STREAM, _UNKNOWN_INPUT, _STALE_EPOCH, _RECORDER_OPEN.
@@ -197,7 +201,8 @@ pub extern "C" fn changeover_recorder_report_error(
 ///
 /// Above 0: forward it. The number is that of the cut that put this input on the air; it only ever
 /// grows, so a host with several producer threads drops at its output whatever carries a lower
-/// number than the last one it wrote. 0: do not forward it; it was counted. Negative: a code;
+/// number than the last one it wrote. (It fits 32 bits: `(uint32_t)answer` is the `cut` of
+/// `changeover_timeline_map`.) 0: do not forward it; it was counted. Negative: a code;
 /// nothing was counted. CHANGEOVER_STALE: the epoch is over, open a new recorder.
 /// CHANGEOVER_INVALID_HANDLE: there is no such recorder. CHANGEOVER_NULL_ARGUMENT.
 ///

@@ -84,7 +84,8 @@ pub struct changeover_stream_status {
     pub input_count: u32,
     /// Inputs that are neither degraded nor stopped.
     pub usable_inputs: u32,
-    /// Failovers since registration.
+    /// Effective switches since registration, for whatever reason (the operator's and failbacks
+    /// too); the first activation is none.
     pub failovers_total: u64,
 }
 
@@ -209,6 +210,20 @@ pub extern "C" fn changeover_reason_name(reason: u32) -> *const c_char {
         CHANGEOVER_REASON_TRACK_SILENCE => c"track_silence",
         CHANGEOVER_REASON_CONDITION => c"condition",
         CHANGEOVER_REASON_HOLD_RELEASED => c"hold_released",
+        _ => return std::ptr::null(),
+    };
+    name.as_ptr()
+}
+
+/// The name of a `CHANGEOVER_STATUS_*`, as in the JSON (`idle`, ...); otherwise as
+/// `changeover_reason_name`.
+#[unsafe(no_mangle)]
+pub extern "C" fn changeover_status_name(status: u32) -> *const c_char {
+    let name = match status {
+        CHANGEOVER_STATUS_IDLE => c"idle",
+        CHANGEOVER_STATUS_ACTIVE => c"active",
+        CHANGEOVER_STATUS_DEGRADED => c"degraded",
+        CHANGEOVER_STATUS_STOPPED => c"stopped",
         _ => return std::ptr::null(),
     };
     name.as_ptr()

@@ -238,6 +238,9 @@ static void without_handles(void) {
         uint32_t reason = i < 100 ? (uint32_t)i : (uint32_t)next_random(&state);
         const char *name = changeover_reason_name(reason);
         CHECK((name != NULL) == (reason >= 1 && reason <= CHANGEOVER_REASON_HOLD_RELEASED));
+        CHECK((changeover_event_name(reason) != NULL) ==
+              (reason >= 1 && reason <= CHANGEOVER_EVENT_STALL));
+        CHECK((changeover_status_name(reason) != NULL) == (reason <= CHANGEOVER_STATUS_STOPPED));
     }
 }
 
