@@ -254,17 +254,16 @@ pub extern "C" fn changeover_register(
 
 /// The same from a JSON text; what it leaves out is 0. The names are those of the struct, but that
 /// rules stand in groups, and `cut`, `failback`, `silence` and `observe` are words:
-///
-///     {"id": "news", "packet_timeout_ms": 200, "failback_stable_ms": 5000, "failback": "never",
-///      "cut": {"keyframe": {"max_wait_ms": 3000}}, "observe": false,
-///      "health": {"step_ms": 100,
-///                 "bitrate": {"min_kbps": 500, "min_percent": 70, "hold_ms": 3000,
-///                             "clear_ms": 5000},
-///                 "fps": {"min": 20}, "loss": {"max_percent": 5},
-///                 "track_silence": {"video_ms": 2000},
-///                 "silence": {"learned": {"floor_ms": 25}}},
-///      "inputs": [{"priority": 0, "hot": true, "address": "udp://main"},
-///                 {"priority": 1, "address": "udp://backup", "health": {"fps": {"min": 10}}}]}
+///   {"id": "news", "packet_timeout_ms": 200, "failback_stable_ms": 5000, "failback": "never",
+///    "cut": {"keyframe": {"max_wait_ms": 3000}}, "observe": false,
+///    "health": {"step_ms": 100,
+///               "bitrate": {"min_kbps": 500, "min_percent": 70, "hold_ms": 3000,
+///                           "clear_ms": 5000},
+///               "fps": {"min": 20}, "loss": {"max_percent": 5},
+///               "track_silence": {"video_ms": 2000},
+///               "silence": {"learned": {"floor_ms": 25}}},
+///    "inputs": [{"priority": 0, "hot": true, "address": "udp://main"},
+///               {"priority": 1, "address": "udp://backup", "health": {"fps": {"min": 10}}}]}
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_register_json(
     engine: changeover_engine,
