@@ -120,14 +120,6 @@ pub(super) fn one<'a, T: Copy>(thing: *const T) -> Option<&'a T> {
     unsafe { thing.as_ref() }
 }
 
-/// Reads one field by itself. Merged into a wider read with its neighbours, it would have to wait
-/// until the caller's narrower writes have left the store buffer: 4 ns a packet.
-#[inline]
-pub(super) fn apart<T: Copy>(field: &T) -> T {
-    // SAFETY: a reference is valid to read.
-    unsafe { ptr::from_ref(field).read_volatile() }
-}
-
 /// Reads a struct that must be there.
 pub(super) fn read<T: Sized0>(from: *const T) -> Result<T, Refusal> {
     if from.is_null() {

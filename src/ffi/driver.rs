@@ -8,7 +8,7 @@ use super::changeover_engine;
 use super::codes::Refusal;
 use super::owed::Pending;
 use super::slots::{Kind, Parts};
-use super::tenant::{self, Home, find};
+use super::tenant::{self, find};
 use crate::config::InputConfig;
 use crate::driver::{
     Answer, DriverCall, IngestDriver, KeyframeCall, ProbeCall, RebindCall, StartCall, StopCall,
@@ -109,7 +109,7 @@ sized!(changeover_driver: 64);
 pub(super) struct CDriver {
     driver: changeover_driver,
     data: Foreign,
-    home: Home,
+    engine: changeover_engine,
 }
 
 // SAFETY: functions, which are shared, and the host's data, for which `Foreign` answers.
@@ -136,9 +136,8 @@ fn c(text: &str) -> CString {
 
 impl CDriver {
     pub(super) fn new(driver: changeover_driver, engine: u64) -> Self {
-        let home = Home::default();
-        home.set(engine);
-        Self { driver, data: Foreign::new(driver.user_data, driver.destroy), home }
+        let data = Foreign::new(driver.user_data, driver.destroy);
+        Self { driver, data, engine: changeover_engine { raw: engine } }
     }
 
     /// A driver that can do nothing: for an engine that is driven by hand, without one.
@@ -173,7 +172,7 @@ impl CDriver {
         };
         let call = changeover_driver_call {
             size: size_of::<changeover_driver_call>(),
-            engine: changeover_engine { raw: self.home.handle() },
+            engine: self.engine,
             stream: texts[0].as_ptr(),
             epoch: 0,
             input_priority: input.map_or(0, |input| input.priority),
@@ -190,7 +189,7 @@ impl CDriver {
     /// Makes a call that is to be answered. Its answer goes through the token, now or later.
     fn ask(&self, ask: changeover_driver_fn, mut out: Outgoing, pending: Pending) -> Answer {
         let Some(ask) = ask else { return Answer::Unsupported };
-        let Ok(tenant) = tenant::engine(self.home.handle()) else {
+        let Ok(tenant) = tenant::engine(self.engine.raw) else {
             // Its slot is empty already: nobody waits for the answer.
             return Answer::Failed("the engine is ending".to_owned());
         };
@@ -246,7 +245,7 @@ impl IngestDriver for CDriver {
         let mut out = self.outgoing(&call.stream, None, None);
         out.call.epoch = call.epoch.get();
         out.call.input_priority = call.input_priority;
-        if let Ok(tenant) = tenant::engine(self.home.handle()) {
+        if let Ok(tenant) = tenant::engine(self.engine.raw) {
             tenant.answers.stopped(&call.stream, call.input_priority, call.epoch.get());
         }
         self.tell(self.driver.stop, &out);
@@ -263,7 +262,7 @@ impl IngestDriver for CDriver {
         let mut out = self.outgoing(&call.stream, Some(&call.input), None);
         out.call.epoch = call.epoch.get();
         out.call.from_priority = call.from_priority;
-        if let Ok(tenant) = tenant::engine(self.home.handle()) {
+        if let Ok(tenant) = tenant::engine(self.engine.raw) {
             let (from, to) = (call.from_priority, call.input.priority);
             tenant.answers.rebound(&call.stream, from, to, call.epoch.get());
         }

@@ -6,7 +6,6 @@ use std::fmt;
 use super::boundary::{Foreign, sized};
 use super::changeover_engine;
 use super::events::{changeover_event, to_c};
-use super::tenant::Home;
 use crate::engine::Engine;
 use crate::events::{Event, EventKind};
 use crate::notify::EventCallback;
@@ -73,7 +72,7 @@ sized!(changeover_callbacks: 56);
 pub(super) struct Host {
     callbacks: changeover_callbacks,
     data: Foreign,
-    home: Home,
+    engine: changeover_engine,
 }
 
 // SAFETY: functions, which are shared, and the host's data, for which `Foreign` answers.
@@ -99,19 +98,13 @@ impl Host {
             on_log: None,
         };
         let callbacks = callbacks.unwrap_or(none);
-        let home = Home::default();
-        home.set(engine);
         let data = Foreign::new(callbacks.user_data, callbacks.destroy);
-        Arc::new(Self { callbacks, data, home })
+        Arc::new(Self { callbacks, data, engine: changeover_engine { raw: engine } })
     }
 
     /// The call that brought them has worked.
     pub(super) fn own(&self) {
         self.data.own();
-    }
-
-    fn engine(&self) -> changeover_engine {
-        changeover_engine { raw: self.home.handle() }
     }
 
     /// Has the engine call them.
@@ -122,9 +115,8 @@ impl Host {
         let mut events: Vec<EventCallback> = Vec::new();
         if let Some(call) = c.on_event {
             let host = Arc::clone(self);
-            events.push(Arc::new(move |event| {
-                call(host.engine(), &to_c(event), host.data.user_data)
-            }));
+            events
+                .push(Arc::new(move |event| call(host.engine, &to_c(event), host.data.user_data)));
         }
         if let Some(call) = c.on_log {
             let host = Arc::clone(self);
@@ -141,7 +133,7 @@ impl Host {
         Box::new(move |stream: &str| {
             // Ids have no control characters.
             let stream = CString::new(stream).unwrap_or_default();
-            call(host.engine(), stream.as_ptr(), host.data.user_data);
+            call(host.engine, stream.as_ptr(), host.data.user_data);
         })
     }
 
@@ -155,7 +147,7 @@ impl Host {
         let stream = event.stream.as_deref().unwrap_or("-");
         let what = serde_json::to_string(&event.kind).unwrap_or_default();
         let line = CString::new(format!("changeover: {stream}: {what}")).unwrap_or_default();
-        call(self.engine(), level, line.as_ptr(), self.data.user_data);
+        call(self.engine, level, line.as_ptr(), self.data.user_data);
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::ffi::c_char;
 
-use super::boundary::{apart, give, give_text, guard, list, message, one, panicked, text, wanted};
+use super::boundary::{give, give_text, guard, list, message, one, panicked, text, wanted};
 use super::changeover_engine;
 use super::codes::{
     CHANGEOVER_INVALID_HANDLE, CHANGEOVER_NULL_ARGUMENT, CHANGEOVER_STALE, Refusal, note,
 };
 use super::slots::{self, Kind, Lent, Parts};
 use super::tenant::{self, find};
-use crate::cell::{Flags, Gate, Sum};
+use crate::cell::{Gate, Sum};
 use crate::publish::PRECISE;
 use crate::recorder::{count, note_gap, plain_verdict, watched};
 use crate::slab::index_of;
@@ -67,11 +67,11 @@ impl changeover_packet {
 
     #[inline]
     fn packet(&self) -> Packet {
-        let mut packet = Packet::new(apart(&self.bytes) as usize);
-        packet.frames = apart(&self.frames);
-        packet.lost = apart(&self.lost);
-        packet.tracks = Tracks::from_bits(apart(&self.tracks));
-        packet.keyframe = apart(&self.keyframe) != 0;
+        let mut packet = Packet::new(self.bytes as usize);
+        packet.frames = self.frames;
+        packet.lost = self.lost;
+        packet.tracks = Tracks::from_bits(self.tracks);
+        packet.keyframe = self.keyframe != 0;
         packet
     }
 }
@@ -251,9 +251,8 @@ pub extern "C" fn changeover_record_bytes(recorder: changeover_recorder, bytes: 
 extern "C" fn record_otherwise(recorder: changeover_recorder, packet: &changeover_packet) -> i64 {
     let parts = Parts::of(recorder.raw);
     let Some(lent) = slots::lent(parts) else { return i64::from(CHANGEOVER_INVALID_HANDLE) };
-    let flags = lent.cell.flags.load(Ordering::Acquire);
     let stamp = lent.cells.published.load(Ordering::Relaxed);
-    record_aside(parts, &lent, flags, Sum::of(packet.packet()), stamp)
+    record_aside(parts, &lent, Sum::of(packet.packet()), stamp)
 }
 
 #[cold]
@@ -300,12 +299,7 @@ pub extern "C" fn changeover_record_batch(
     for packet in packets {
         sum.add(packet.packet());
     }
-    let flags = lent.cell.flags.load(Ordering::Acquire);
-    if !flags.is_plain() {
-        return record_aside(parts, &lent, flags, sum, stamp);
-    }
-    sum.count(lent.cell, stamp);
-    verdict(plain_verdict(flags))
+    record_aside(parts, &lent, sum, stamp)
 }
 
 /// As `changeover_record`, with a clock reading of its own instead of the coarse time (about 10 ns
@@ -343,19 +337,14 @@ fn stamped(
     let previous = lent.cell.last.load(Ordering::Relaxed) & !PRECISE;
     let stamp = stamp(inside.engine.core().clock.now(), previous) | PRECISE;
     drop(inside);
-    let flags = lent.cell.flags.load(Ordering::Acquire);
-    let packet = packet.packet();
-    if !flags.is_plain() {
-        return record_aside(parts, &lent, flags, Sum::of(packet), stamp);
-    }
-    count(lent.cell, packet.bytes, packet.pack_more(), stamp);
-    verdict(plain_verdict(flags))
+    record_aside(parts, &lent, Sum::of(packet.packet()), stamp)
 }
 
-/// The word is not plain: it stands on the line of siblings, gaps are wanted, somebody waits for
-/// this packet, or the epoch is over.
-#[cold]
-fn record_aside(parts: Parts, lent: &Lent, flags: Flags, sum: Sum, stamp: u64) -> i64 {
+/// Records whatever the word says: it may be plain, or stand on the line of siblings; gaps may be
+/// wanted, somebody may wait for this packet, or the epoch be over.
+fn record_aside(parts: Parts, lent: &Lent, sum: Sum, stamp: u64) -> i64 {
+    // Acquire pairs with the exchange that granted: see `handover`.
+    let flags = lent.cell.flags.load(Ordering::Acquire);
     let flags = match flags.gate() {
         // The recorder owns the line, so it is there as long as the cell is.
         Gate::Moved => lent.cells.get(flags.cut()).flags.load(Ordering::Acquire),

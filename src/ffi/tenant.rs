@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::eyes::Eyes;
 use crate::hand::HandEngine;
 use crate::recorder::Recorder;
-use crate::sync::{Arc, AtomicBool, Mutex, OnceLock, Ordering};
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 use crate::ticket::SwitchTicket;
 use crate::timeline::Timeline;
 
@@ -216,20 +216,6 @@ impl<T> Shelf<T> {
     pub(super) fn clear(&self) {
         // Dropped outside the lock: it may be the host's.
         drop(self.take_where(|_| true));
-    }
-}
-
-/// Where something that is made before its engine finds it afterwards.
-#[derive(Default)]
-pub(super) struct Home(OnceLock<u64>);
-
-impl Home {
-    pub(super) fn set(&self, handle: u64) {
-        let _ = self.0.set(handle);
-    }
-
-    pub(super) fn handle(&self) -> u64 {
-        self.0.get().copied().unwrap_or(0)
     }
 }
 
