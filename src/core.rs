@@ -56,9 +56,9 @@ pub(crate) enum Msg {
     Policy,
     /// A stream was unregistered: what it had kept ticking, and watched.
     Gone {
+        stream: StreamKey,
         ticking: usize,
         watches: usize,
-        timer: bool,
     },
 }
 
@@ -180,9 +180,6 @@ impl Core {
         if self.is_closed() {
             return Err(Error::ShutDown);
         }
-        if self.routes.stream(id).is_some() {
-            return Err(Error::AlreadyRegistered { stream: id.to_string() });
-        }
         let slot = match registry.free.pop() {
             Some(slot) => slot,
             None => {
@@ -194,15 +191,20 @@ impl Core {
         let key = StreamKey { slot, generation: entry.generation };
         let stream = make(key);
         entry.stream = Some(Arc::clone(&stream));
-        registry.registered += 1;
         let (route, spans) = {
             let inner = stream.inner.lock();
             (inner.route(), inner.spans())
         };
         // Before anybody can find the stream, and so before anybody can take them back.
         self.change_spans(&[], &spans);
-        let free = self.routes.insert(id, key, route);
-        debug_assert!(free, "only `enter` inserts, under the registry's lock");
+        if !self.routes.insert(id, key, route) {
+            self.change_spans(&spans, &[]);
+            // Nobody has seen it.
+            registry.slots[slot as usize].stream = None;
+            registry.free.push(slot);
+            return Err(Error::AlreadyRegistered { stream: id.to_string() });
+        }
+        registry.registered += 1;
         Ok(stream)
     }
 

@@ -89,6 +89,7 @@ mod publish;
 mod recorder;
 mod routes;
 mod rules;
+mod sentry;
 mod slab;
 mod spans;
 mod stats;

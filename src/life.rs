@@ -131,11 +131,11 @@ impl Life {
                 }
             }
             // The shell may live on in a recorder: nothing heavy stays in it.
-            inner.machine = Machine::new(StreamConfig::default());
+            inner.machine = Machine::new(Arc::clone(&stream.id), StreamConfig::default());
             Msg::Gone {
+                stream: stream.key,
                 ticking: std::mem::take(&mut inner.ticking),
                 watches: std::mem::take(&mut inner.watched).len(),
-                timer: inner.timer_at.take().is_some(),
             }
         };
         core.post(gone);

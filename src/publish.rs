@@ -114,6 +114,11 @@ impl PublishLog {
         self.stall
     }
 
+    /// The end of the latest stall; 0 before the first.
+    pub(crate) fn latest_wake(&self) -> Nanos {
+        self.stall.recent[3].1
+    }
+
     /// The latest moment at which a packet of this raw stamp can have arrived.
     pub(crate) fn settled(&self, raw: u64) -> Nanos {
         let stamp = raw & !PRECISE;

@@ -34,44 +34,46 @@ pub(crate) struct Inner {
     /// What callers have declared, ahead of the machine, which learns it through the inbox.
     /// Ascending by priority.
     pub(crate) declared: Vec<Declared>,
-    /// The stream's valid entry in the monitor's queue of deadlines.
-    pub(crate) timer_at: Option<Nanos>,
-    pub(crate) timer_seq: u32,
     /// Inputs of it that keep the clock ticking, as last counted.
     pub(crate) ticking: usize,
     /// The cells with a watch entry of the present version.
     pub(crate) watched: Vec<CellIndex>,
     /// The stream's own timeouts.
-    pub(crate) own_spans: Vec<Nanos>,
+    pub(crate) own_spans: Box<[Nanos]>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Declared {
     pub(crate) priority: Priority,
     pub(crate) hot: bool,
-    pub(crate) by_id: CellIndex,
+    /// Where its packets by id are counted; 0 until there are any.
+    by_id: CellIndex,
     /// A recorder was opened on it: by-id packets alone open no epoch any more.
     pub(crate) had_recorder: bool,
     /// By-id packets that have been accounted for.
     pub(crate) heard: u64,
     /// The input's own timeouts.
-    pub(crate) own_spans: Vec<Nanos>,
+    pub(crate) own_spans: Box<[Nanos]>,
 }
 
 // What a registered stream costs beside its inputs, strings and histories. It may shrink.
-const _: () = assert!(size_of::<Stream>() <= 960);
+const _: () = assert!(size_of::<Stream>() <= 480);
 
 impl Stream {
-    pub(crate) fn new(id: Arc<str>, key: StreamKey, machine: Machine) -> Self {
+    pub(crate) fn new(
+        id: Arc<str>,
+        key: StreamKey,
+        machine: Machine,
+        declared: Vec<Declared>,
+        own_spans: Box<[Nanos]>,
+    ) -> Self {
         let inner = Inner {
             machine,
             plane: Plane::default(),
-            declared: Vec::new(),
-            timer_at: None,
-            timer_seq: 0,
+            declared,
             ticking: 0,
             watched: Vec::new(),
-            own_spans: Vec::new(),
+            own_spans,
         };
         Self {
             id,
@@ -91,6 +93,30 @@ impl Stream {
     /// To be called with the lock held.
     pub(crate) fn set_gone(&self) {
         self.gone.store(true, Ordering::Release);
+    }
+}
+
+impl Declared {
+    fn new(input: &InputConfig) -> Self {
+        Self {
+            priority: input.priority,
+            hot: input.hot,
+            by_id: 0,
+            had_recorder: false,
+            heard: 0,
+            own_spans: input_spans(input),
+        }
+    }
+
+    /// Those of a new stream.
+    pub(crate) fn all(inputs: &[InputConfig]) -> Vec<Self> {
+        let mut all: Vec<_> = inputs.iter().map(Self::new).collect();
+        all.sort_unstable_by_key(|declared| declared.priority);
+        all
+    }
+
+    pub(crate) fn by_id(&self) -> Option<CellIndex> {
+        Some(self.by_id).filter(|cell| *cell != 0)
     }
 }
 
@@ -120,41 +146,37 @@ impl Inner {
         Ok(())
     }
 
-    /// Declares an input, with a by-id cell of its own.
-    pub(crate) fn declare(&mut self, cells: &Cells, key: StreamKey, input: &InputConfig) {
+    /// Declares an input.
+    pub(crate) fn declare(&mut self, input: &InputConfig) {
+        let at = self.declared.partition_point(|known| known.priority < input.priority);
+        self.declared.insert(at, Declared::new(input));
+    }
+
+    /// The first packet of an input by id: gives it the cell that they are counted in. Answers
+    /// whether the route has to be told.
+    pub(crate) fn make_by_id(&mut self, cells: &Cells, key: StreamKey, priority: Priority) -> bool {
+        let known = self.declared.iter_mut().find(|known| known.priority == priority);
+        let Some(known) = known.filter(|known| known.by_id == 0) else { return false };
         let by_id = cells.acquire(key);
-        if input.hot {
+        known.by_id = by_id;
+        if !self.plane.attach_by_id(cells, priority, by_id) && known.hot {
             // It may be heard without anybody's start: its own word counts until a recorder is
             // opened.
             cells.get(by_id).home().store(u64::from(by_id), Ordering::Release);
             handover::open(cells, by_id);
         }
-        let at = self.declared.partition_point(|known| known.priority < input.priority);
-        let declared = Declared {
-            priority: input.priority,
-            hot: input.hot,
-            by_id,
-            had_recorder: false,
-            heard: 0,
-            own_spans: input_spans(input),
-        };
-        self.declared.insert(at, declared);
+        true
     }
 
     /// An input's configuration was replaced. Answers a cell to release, as `withdraw` does.
-    pub(crate) fn redeclare(
-        &mut self,
-        cells: &Cells,
-        key: StreamKey,
-        input: &InputConfig,
-    ) -> Option<CellIndex> {
+    pub(crate) fn redeclare(&mut self, cells: &Cells, input: &InputConfig) -> Option<CellIndex> {
         let known = self.declared.iter_mut().find(|known| known.priority == input.priority)?;
         if known.hot == input.hot {
             known.own_spans = input_spans(input);
             return None;
         }
         let withdrawn = self.withdraw(cells, input.priority);
-        self.declare(cells, key, input);
+        self.declare(input);
         withdrawn
     }
 
@@ -181,7 +203,7 @@ impl Inner {
     /// answered: to be released when no route leads to it any more.
     pub(crate) fn withdraw(&mut self, cells: &Cells, priority: Priority) -> Option<CellIndex> {
         let at = self.declared.iter().position(|declared| declared.priority == priority)?;
-        let by_id = self.declared.remove(at).by_id;
+        let by_id = self.declared.remove(at).by_id()?;
         self.plane.detach_by_id(cells, by_id);
         cells.get(by_id).home().store(0, Ordering::Release);
         if !self.plane.is_home(by_id) {
@@ -201,7 +223,7 @@ impl Inner {
     }
 }
 
-fn input_spans(input: &InputConfig) -> Vec<Nanos> {
+fn input_spans(input: &InputConfig) -> Box<[Nanos]> {
     let learned = learned_floor_ms(input.health.as_deref());
     own_spans(&[input.packet_timeout_ms, input.connect_timeout_ms, learned])
 }
@@ -215,7 +237,7 @@ pub(crate) fn learned_floor_ms(health: Option<&HealthConfig>) -> i64 {
 }
 
 /// The timeouts that are set, ns.
-pub(crate) fn own_spans(all_ms: &[i64]) -> Vec<Nanos> {
+pub(crate) fn own_spans(all_ms: &[i64]) -> Box<[Nanos]> {
     all_ms.iter().filter(|ms| **ms > 0).map(|ms| ms_to_ns(*ms)).collect()
 }
 

@@ -2,6 +2,7 @@
 //! JSON, log and docs.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,17 +24,21 @@ pub(crate) const FOREVER_NS: Nanos = i64::MAX as u64;
 /// ascending order; the first is 1. 0 is never an epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Epoch(u64);
+pub struct Epoch(NonZeroU64);
 
 impl Epoch {
+    /// `number` is 1 or higher.
     pub(crate) const fn new(number: u64) -> Self {
-        Self(number)
+        match NonZeroU64::new(number) {
+            Some(number) => Self(number),
+            None => panic!("0 is never an epoch"),
+        }
     }
 
     /// The epoch's number, 1 or higher.
     #[must_use]
     pub const fn get(self) -> u64 {
-        self.0
+        self.0.get()
     }
 }
 

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["types", "error", "spans", "rules", "config", "sync", "flags", "timeline"],
     // Data, shared memory, and what the host is shown and told.
     &["publish", "deadlines", "hostcall", "cell", "slab", "driver", "stats", "status", "eyes"],
-    &["clock", "handover", "routes", "events"],
+    &["clock", "handover", "routes", "events", "sentry"],
     // The pure decision; the callbacks' thread.
     &["machine", "notify"],
     // One stream: its cells, its lock. All streams.

@@ -20,7 +20,7 @@ use crate::publish::PublishLog;
 use crate::recorder::{Recorder, record_by_id};
 use crate::stats::EngineStats;
 use crate::status::{InputHealth, RuntimeStatus};
-use crate::stream::{Stream, learned_floor_ms, own_spans, unknown_input};
+use crate::stream::{Declared, Stream, learned_floor_ms, own_spans, unknown_input};
 use crate::sync::Arc;
 use crate::types::{Epoch, Nanos, Priority, Verdict};
 use crate::workers::spawn;
@@ -78,15 +78,9 @@ impl Engine {
         let learned = learned_floor_ms(stream.health.as_deref());
         let spans = own_spans(&[stream.packet_timeout_ms, stream.connect_timeout_ms, learned]);
         let stream = core.enter(&id, |key| {
-            let inputs = stream.inputs.clone();
-            let entered = Stream::new(Arc::clone(&id), key, Machine::new(stream));
-            let mut inner = entered.inner.lock();
-            inner.own_spans = spans;
-            for input in &inputs {
-                inner.declare(&core.cells, key, input);
-            }
-            drop(inner);
-            Arc::new(entered)
+            let declared = Declared::all(&stream.inputs);
+            let machine = Machine::new(Arc::clone(&id), stream);
+            Arc::new(Stream::new(Arc::clone(&id), key, machine, declared, spans))
         })?;
         core.post(Msg::Stream(stream, Event::Look));
         Ok(())
@@ -171,10 +165,10 @@ impl Engine {
         let opened = if begins_anew {
             let declared = &mut inner.declared[at];
             declared.had_recorder = true;
-            let by_id = declared.by_id;
+            let by_id = declared.by_id();
             let opened = inner.machine.new_epoch();
             inner.plane.supersede(cells, priority);
-            inner.plane.open(cells, stream.key, priority, opened, Some(by_id));
+            inner.plane.open(cells, stream.key, priority, opened, by_id);
             if inner.machine.carries(priority, core.clock.now(), &core.policy()) {
                 // Its very first packet goes out; the monitor finds it so.
                 inner.plane.take_over(cells, opened, priority);
@@ -202,14 +196,34 @@ impl Engine {
     /// Records one packet by id and priority: the seed's call. Any thread; lock-free, and slower
     /// than a [`Recorder`]. It carries no size, so it counts packets only.
     ///
+    /// The first such packet of an input takes the stream's lock for a moment: it makes room for
+    /// the counts of those that follow.
+    ///
     /// Counts while the input has an open epoch (a hot input without a recorder gets one from
     /// its first packet). By-id packets cannot be told from those of a dead connection. Answers
     /// [`Verdict::Stale`], with no other effect, for an unknown id or priority.
     pub fn record_packet(&self, stream: &str, priority: Priority) -> Verdict {
         let core = self.core();
-        core.routes.pinned(|guard| match core.routes.find(guard, stream, priority) {
+        core.routes.with_input(stream, priority, |cell| match cell {
+            Some(0) => self.record_first(stream, priority),
             Some(cell) => record_by_id(core, cell),
             None => Verdict::Stale,
+        })
+    }
+
+    #[cold]
+    fn record_first(&self, id: &str, priority: Priority) -> Verdict {
+        let core = self.core();
+        if let Some(stream) = core.by_id(id) {
+            let mut inner = stream.inner.lock();
+            if !stream.is_gone() && inner.make_by_id(&core.cells, stream.key, priority) {
+                core.routes.replace(id, stream.key, inner.route());
+            }
+        }
+        core.routes.with_input(id, priority, |cell| match cell {
+            Some(cell) if cell != 0 => record_by_id(core, cell),
+            // Gone, or declared anew, at this very moment.
+            _ => Verdict::Stale,
         })
     }
 
@@ -260,9 +274,9 @@ impl Engine {
             }
             for input in update.added.iter().chain(&update.updated) {
                 if inner.declared(input.priority).is_some() {
-                    released.extend(inner.redeclare(&core.cells, stream.key, input));
+                    released.extend(inner.redeclare(&core.cells, input));
                 } else {
-                    inner.declare(&core.cells, stream.key, input);
+                    inner.declare(input);
                 }
             }
             core.change_spans(&before, &inner.spans());

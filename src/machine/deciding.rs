@@ -182,7 +182,7 @@ impl Machine {
             None => !self.switches.is_empty(),
         };
         let max_wait = moves.then(|| self.cut.max_wait_ns(cx.policy.cut)).flatten();
-        self.pending = Some(Pending {
+        self.pending = Some(Box::new(Pending {
             target,
             reason,
             detail,
@@ -196,7 +196,7 @@ impl Machine {
             hold: how.hold,
             armed: false,
             gate: max_wait.map(|max_wait| Gate::new(max_wait, waited)),
-        });
+        }));
         let input = &mut self.inputs[i];
         match &mut input.run {
             Some(run) => run.trial = false,
@@ -238,7 +238,7 @@ impl Machine {
             let to = Some(target);
             return self.report_refused(cx, Wish { to, reason, rule, until: None, detail });
         }
-        if self.refused != Some((Some(target), reason, rule)) {
+        if self.refused.as_deref() != Some(&(Some(target), reason, rule)) {
             self.report_decided(cx, target, reason, &detail);
         }
         let to = Some(target);
@@ -259,7 +259,7 @@ impl Machine {
         if self.hold_ended {
             return (SwitchReason::HoldReleased, String::new());
         }
-        match (&active.failure, &active.last_failure) {
+        match (&active.failure, &active.troubles.last_failure) {
             (Some(failure), _) => (failure.cause, failure.message.clone()),
             // Proved again meanwhile, but its activation had ended with that failure.
             (None, Some((_, why, cause))) => (*cause, why.clone()),

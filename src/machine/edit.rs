@@ -123,7 +123,8 @@ impl Machine {
         if (removed || !input.config.hot) && cx.delivers(input) {
             let config = input.config.clone();
             let run = input.run.take();
-            self.leaving = run.map(|run| Leaving { config, run, removed, stopped: false });
+            let leaving = |run| Box::new(Leaving { config, run, removed, stopped: false });
+            self.leaving = run.map(leaving);
         }
     }
 
@@ -219,7 +220,7 @@ impl Machine {
             input.enabled = true;
             input.proved = false;
             input.steady_since = None;
-            input.probe.cooling_since = None;
+            input.probe.there().into_iter().for_each(|probe| probe.cooling_since = None);
             let is_left = self.left.is_some() && self.active == Some(priority);
             if is_left && let Some(leaving) = self.leaving.take_if(|leaving| !leaving.removed) {
                 // It was to be left, and is still the one: nothing happens to it.
@@ -254,7 +255,7 @@ impl Machine {
         input.enabled = false;
         input.proved = false;
         input.wanted_since = None;
-        input.probe.in_flight = None;
+        input.probe.there().into_iter().for_each(|probe| probe.in_flight = None);
     }
 
     /// Ingest writes elsewhere from now on: what runs for the stream restarts.

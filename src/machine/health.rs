@@ -1,5 +1,6 @@
 //! Evidence: packets that prove an input, silence and errors that degrade it.
 
+use super::ledger::push_first;
 use super::{Action, Cx, Failure, Input, Machine, Sample};
 use crate::events::EventKind;
 use crate::types::{Epoch, Nanos, Priority, SwitchReason};
@@ -24,8 +25,9 @@ impl Machine {
         input.last_stamp = Some(sample.stamp);
         input.wanted_since = None;
         // Whatever a probe in flight finds, this is the better proof.
-        input.probe.in_flight = None;
-        input.probe.cooling_since = None;
+        if let Some(probe) = input.probe.there() {
+            (probe.in_flight, probe.cooling_since) = (None, None);
+        }
         let priority = input.priority();
         if accepted_by_packet {
             cx.emit(EventKind::InputStarted { input_priority: priority, epoch });
@@ -44,10 +46,10 @@ impl Machine {
                 input.steady_since.get_or_insert(at);
             }
             // A probe makes it eligible; only packets clear what had gone wrong.
-            input.errors.clear();
+            input.troubles.there().into_iter().for_each(|troubles| troubles.errors.clear());
         }
         let Some(failure) = input.failure.take() else { return };
-        input.probe.cooling_since = None;
+        input.probe.there().into_iter().for_each(|probe| probe.cooling_since = None);
         // Its next death has another reason.
         let priority = input.priority();
         self.hold_died = self.hold_died.filter(|died| *died != priority);
@@ -148,17 +150,19 @@ impl Machine {
         let was_degraded = self.inputs[i].failure.is_some() && !self.inputs[i].is_suspected();
         let input = &mut self.inputs[i];
         let priority = input.priority();
-        input.errors.push_front((cx.now, why.clone()));
-        input.errors.truncate(cx.policy.error_history);
-        input.last_failure = Some((cx.now, why.clone(), cause));
+        let troubles = &mut *input.troubles;
+        push_first(&mut troubles.errors, (cx.now, why.clone()), cx.policy.error_history);
+        troubles.last_failure = Some((cx.now, why.clone(), cause));
         input.proved = false;
         input.steady_since = None;
         input.wanted_since = None;
-        input.probe.cooling_since = Some(cx.now);
+        if !input.config.hot {
+            input.probe.cooling_since = Some(cx.now);
+        }
         let run = input.run.as_ref();
         let silent_after = run.and_then(|run| run.stamp).filter(|_| cause == SwitchReason::Timeout);
         let message = why.clone();
-        input.failure = Some(Failure { cause, message, silent_after, suspected });
+        input.failure = Some(Box::new(Failure { cause, message, silent_after, suspected }));
         // An error ends the activation, and so does a start that never answered or a trial that
         // brought nothing; silence alone does not.
         let over = cause == SwitchReason::Error

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Cx;
+use super::rare::{Absent, Rare};
 use super::soft::Soft;
 use crate::config::InputConfig;
 use crate::spans::ms_to_ns;
@@ -14,7 +15,7 @@ pub(crate) struct Input {
     pub(crate) config: Arc<InputConfig>,
     pub(crate) enabled: bool,
     /// Set = degraded.
-    pub(crate) failure: Option<Failure>,
+    pub(crate) failure: Option<Box<Failure>>,
     /// A packet or a successful probe since the last degradation or edit.
     pub(crate) proved: bool,
     pub(crate) run: Option<Run>,
@@ -22,14 +23,12 @@ pub(crate) struct Input {
     pub(crate) wanted_since: Option<Nanos>,
     /// The first packet of the present run of packets without a gap of T.
     pub(crate) steady_since: Option<Nanos>,
-    pub(crate) probe: Probe,
-    /// Uncleared errors, newest first.
-    pub(crate) errors: VecDeque<(Nanos, String)>,
-    pub(crate) last_failure: Option<(Nanos, String, SwitchReason)>,
+    pub(crate) probe: Rare<Probe>,
+    pub(crate) troubles: Rare<Troubles>,
     /// The latest packet's stamp since the last edit, of whatever epoch.
     pub(crate) last_stamp: Option<Nanos>,
     /// Counted in runs that are over.
-    pub(crate) past: Totals,
+    pub(crate) past: Rare<Totals>,
     /// Health beyond silence; there as long as a rule, a condition or a look needs it.
     pub(crate) soft: Option<Box<Soft>>,
     pub(crate) damping: Damping,
@@ -44,6 +43,21 @@ pub(crate) struct Damping {
     pub(crate) since: Option<Nanos>,
     /// A failback brought it here.
     pub(crate) by_failback: bool,
+}
+
+/// What has gone wrong with it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Troubles {
+    /// Uncleared errors, newest first.
+    pub(crate) errors: VecDeque<(Nanos, String)>,
+    pub(crate) last_failure: Option<(Nanos, String, SwitchReason)>,
+}
+
+impl Absent for Troubles {
+    fn absent() -> &'static Self {
+        static NONE: Troubles = Troubles { errors: VecDeque::new(), last_failure: None };
+        &NONE
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -79,14 +93,16 @@ pub(crate) struct Run {
     pub(crate) stamp: Option<Nanos>,
     /// As the packet plane counts.
     pub(crate) counts: Counts,
-    /// The same where it does not wrap.
-    pub(crate) totals: Totals,
+    /// What wraps there, where it does not.
+    pub(super) frames: u64,
+    pub(super) lost: u64,
+    pub(super) keyframes: u64,
     /// Silence that is improbable for it, where that is learned.
     pub(crate) learned: Option<Nanos>,
 }
 
-// Two or three of these to a stream.
-const _: () = assert!(size_of::<Input>() <= 512);
+// Two or three of these to a stream. It may shrink.
+const _: () = assert!(size_of::<Input>() <= 264);
 
 /// What the packet plane counts. All but packets and bytes wrap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,6 +136,12 @@ pub(crate) struct Totals {
     pub(crate) frames: u64,
     pub(crate) lost: u64,
     pub(crate) keyframes: u64,
+}
+
+impl Absent for Totals {
+    fn absent() -> &'static Self {
+        &Totals { packets: 0, bytes: 0, frames: 0, lost: 0, keyframes: 0 }
+    }
 }
 
 impl Totals {
@@ -160,6 +182,12 @@ pub(crate) struct Probe {
     pub(crate) unsupported: bool,
 }
 
+impl Absent for Probe {
+    fn absent() -> &'static Self {
+        &Probe { cooling_since: None, in_flight: None, outstanding: None, unsupported: false }
+    }
+}
+
 impl Run {
     pub(crate) fn new(epoch: Epoch, since: Nanos) -> Self {
         Self {
@@ -174,9 +202,17 @@ impl Run {
             last: None,
             stamp: None,
             counts: Counts::default(),
-            totals: Totals::default(),
+            frames: 0,
+            lost: 0,
+            keyframes: 0,
             learned: None,
         }
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let Counts { packets, bytes, .. } = self.counts;
+        let Self { frames, lost, keyframes, .. } = *self;
+        Totals { packets, bytes, frames, lost, keyframes }
     }
 
     /// Whether this span of silence is a learned one.
@@ -193,11 +229,9 @@ impl Run {
         let (before, now) = (self.counts, sample.counts);
         self.counts = now;
         let moved = now.packets > before.packets;
-        self.totals.packets = now.packets;
-        self.totals.bytes = now.bytes;
-        self.totals.frames += u64::from(now.frames.wrapping_sub(before.frames));
-        self.totals.lost += u64::from(now.lost.wrapping_sub(before.lost));
-        self.totals.keyframes += u64::from(now.keyframes.wrapping_sub(before.keyframes));
+        self.frames += u64::from(now.frames.wrapping_sub(before.frames));
+        self.lost += u64::from(now.lost.wrapping_sub(before.lost));
+        self.keyframes += u64::from(now.keyframes.wrapping_sub(before.keyframes));
         if now.packets > 0 {
             self.last = self.last.max(Some(sample.settled));
             self.stamp = self.stamp.max(Some(sample.stamp));
@@ -216,11 +250,10 @@ impl Input {
             run: None,
             wanted_since: None,
             steady_since: None,
-            probe: Probe::default(),
-            errors: VecDeque::new(),
-            last_failure: None,
+            probe: Rare::new(),
+            troubles: Rare::new(),
             last_stamp: None,
-            past: Totals::default(),
+            past: Rare::new(),
             soft: None,
             damping: Damping::default(),
         }
@@ -265,7 +298,7 @@ impl Input {
     /// Ends the run's bookkeeping: what it counted stays counted.
     pub(crate) fn take_run(&mut self) -> Option<Run> {
         let run = self.run.take()?;
-        self.past.add(&run.totals);
+        self.past.add(&run.totals());
         Some(run)
     }
 
@@ -274,14 +307,14 @@ impl Input {
         self.failure = None;
         self.proved = false;
         self.steady_since = None;
-        self.errors.clear();
-        self.last_failure = None;
+        self.troubles.clear();
         self.last_stamp = None;
-        self.past = Totals::default();
+        self.past.clear();
         self.soft = None;
         self.damping = Damping::default();
-        let outstanding = self.probe.outstanding;
-        self.probe = Probe { outstanding, ..Probe::default() };
+        if let Some(probe) = self.probe.there() {
+            *probe = Probe { outstanding: probe.outstanding, ..Probe::default() };
+        }
     }
 }
 

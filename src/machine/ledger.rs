@@ -1,6 +1,8 @@
 //! The ledger of decisions and refusals, with their numbers, and what became of the latest move:
 //! armed, effective, first packet forwarded.
 
+use std::collections::VecDeque;
+
 use super::{Action, Cx, Machine};
 use crate::events::EventKind;
 use crate::types::{Epoch, Nanos, Priority, SwitchReason};
@@ -79,20 +81,29 @@ pub(crate) struct Air {
     pub(crate) gated: bool,
 }
 
+/// One more in a history, newest first. The first ones are made room for one by one: most streams
+/// have few.
+pub(super) fn push_first<T>(history: &mut VecDeque<T>, newest: T, most: usize) {
+    if history.len() == history.capacity() && history.len() < 2 {
+        history.reserve_exact(1);
+    }
+    history.push_front(newest);
+    history.truncate(most);
+}
+
 impl Machine {
     /// Enters something into the ledger.
     pub(super) fn enter(&mut self, cx: &Cx<'_>, decision: Decision) {
-        self.decisions.push_front(decision);
-        self.decisions.truncate(cx.policy.switch_history);
+        push_first(&mut self.decisions, decision, cx.policy.switch_history);
     }
 
     /// Reports what stands against a move; once, until something else does.
     pub(super) fn note_refused(&mut self, cx: &mut Cx<'_>, wish: Option<Wish>) {
         let key = wish.as_ref().map(|wish| (wish.to, wish.reason, wish.rule));
-        if self.refused == key {
+        if self.refused.as_deref() == key.as_ref() {
             return;
         }
-        self.refused = key;
+        self.refused = key.map(Box::new);
         if let Some(wish) = wish {
             self.report_refused(cx, wish);
         }
@@ -108,12 +119,17 @@ impl Machine {
         self.enter(cx, Decision { at, what: "refused", from, to, reason, rule, until, detail });
     }
 
+    /// The latest move, if its cut waits for a keyframe.
+    fn gated_entry(&self) -> Option<Entry> {
+        self.entry.as_deref().copied().filter(|entry| entry.gate.is_some())
+    }
+
     /// What the packet plane is to do.
     pub(crate) fn air(&self) -> Air {
         let active = self.active_input().and_then(super::Input::epoch);
         // A move that is effective and waits for its keyframe: the old one's word stands. Also
         // when the one that waits is to be left: it never was on the air.
-        let waiting = self.entry.filter(|entry| entry.gate.is_some());
+        let waiting = self.gated_entry();
         let on = match (self.leaving_run(), &waiting) {
             (_, Some(entry)) => entry.old.filter(|old| self.index_of_epoch(*old).is_some()),
             (Some((_, run)), None) => Some(run.epoch),
@@ -134,7 +150,7 @@ impl Machine {
     /// The active input has not been on the air yet, and is fit to be: it makes its cut before
     /// the target of a later move makes another, or nobody might be heard meanwhile.
     fn active_cuts_first(&self) -> bool {
-        let waits = self.entry.is_some_and(|entry| entry.gate.is_some());
+        let waits = self.gated_entry().is_some();
         waits && (self.pending.is_none() || self.active_is_eligible())
     }
 
@@ -145,7 +161,7 @@ impl Machine {
         if let Some(same) = pending.filter(|pending| pending.target == target) {
             return same.gate.and_then(|gate| gate.since);
         }
-        let entry = self.entry.filter(|entry| entry.gate.is_some())?;
+        let entry = self.gated_entry()?;
         let on_air = self.air().on.and_then(|on| self.index_of_epoch(on));
         let dark = on_air.is_none_or(|i| !cx.delivers(&self.inputs[i]));
         entry.gate.filter(|_| dark)?.since
@@ -153,7 +169,7 @@ impl Machine {
 
     /// The target never left the air: the move away from it still waits for its keyframe.
     pub(super) fn stayed_on_air(&self, target: &super::Input) -> bool {
-        let waiting = self.entry.filter(|entry| entry.gate.is_some());
+        let waiting = self.gated_entry();
         let old = waiting.and_then(|entry| entry.old);
         old.is_some() && old == target.epoch()
     }
@@ -235,7 +251,7 @@ impl Machine {
     }
 
     pub(super) fn gate_deadline(&self) -> Option<Nanos> {
-        let waiting = self.entry.and_then(|entry| entry.gate);
+        let waiting = self.entry.as_ref().and_then(|entry| entry.gate);
         let pending = self.pending.as_ref().and_then(|pending| pending.gate);
         [waiting, pending].iter().flatten().filter_map(Gate::deadline).min()
     }
@@ -243,7 +259,7 @@ impl Machine {
     /// What is on the air now, and the last packet that it is known to have had there.
     pub(super) fn on_the_air(&self) -> (Option<Epoch>, Option<Nanos>) {
         let on = self.air().on;
-        match self.entry {
+        match &self.entry {
             // The move before has not had a packet yet.
             Some(entry) => (on, entry.old_stamp),
             // An error has ended its activation: its last packet was the stream's all the same.
@@ -267,8 +283,8 @@ impl Machine {
     ) {
         let run = self.inputs[i].run.as_ref();
         let before = (run.map(|run| run.epoch), run.map_or(0, |run| run.counts.packets));
-        self.entry =
-            Some(Entry { at: cx.now, old, old_stamp, before, gate: gate.filter(|_| !cut) });
+        let awaited = gate.filter(|_| !cut);
+        self.entry = Some(Box::new(Entry { at: cx.now, old, old_stamp, before, gate: awaited }));
         if cut {
             self.close_entry(cx, i, gate.is_some());
         }
@@ -285,7 +301,7 @@ impl Machine {
 
     /// Looks whether the first packet after the move has come.
     pub(super) fn await_first_packet(&mut self, cx: &mut Cx<'_>) {
-        let Some(entry) = self.entry else { return };
+        let Some(entry) = self.entry.as_deref().copied() else { return };
         let Some(i) = self.active.and_then(|active| self.index_of(active)) else { return };
         let Some(run) = self.inputs[i].run.as_ref() else { return };
         let gated = entry.gate.is_some();

@@ -81,6 +81,8 @@ mod meter;
 mod moves;
 mod operator;
 mod probing;
+mod rare;
+mod rest;
 mod select;
 mod soft;
 mod switching;
@@ -105,7 +107,7 @@ use crate::publish::Stall;
 use crate::rules::{Cut, Failback, HealthConfig, Hold};
 use crate::spans::ms_to_ns;
 use crate::sync::Arc;
-use crate::types::{Epoch, FOREVER_NS, Nanos, Priority, SwitchReason};
+use crate::types::{Epoch, Nanos, Priority, SwitchReason};
 
 /// What a step stands in.
 pub(crate) struct Cx<'a> {
@@ -145,8 +147,8 @@ pub(crate) struct Machine {
     /// Set while the active input has been removed or disabled, and is to be left: why.
     left: Option<(SwitchReason, &'static str)>,
     /// Its activation, as long as that stays on the air.
-    leaving: Option<Leaving>,
-    pending: Option<Pending>,
+    leaving: Option<Box<Leaving>>,
+    pending: Option<Box<Pending>>,
     override_: Option<Priority>,
     hold: Option<Held>,
     /// The held input's death has ended the hold, and the stream has not left it yet.
@@ -163,11 +165,11 @@ pub(crate) struct Machine {
     /// Whether two or more inputs were usable, once known.
     redundant: Option<bool>,
     /// The refusal that was last reported.
-    refused: Option<(Option<Priority>, SwitchReason, &'static str)>,
+    refused: Option<Box<(Option<Priority>, SwitchReason, &'static str)>>,
     /// The latest decisions and refusals, newest first.
     decisions: VecDeque<Decision>,
     /// The latest move, until its first packet.
-    entry: Option<Entry>,
+    entry: Option<Box<Entry>>,
     last_epoch: u64,
     next_probe: u64,
 }
@@ -224,10 +226,9 @@ pub(crate) struct Switch {
 
 impl Machine {
     /// A stream as registered; the configuration is valid. Nothing happens before the first step.
-    pub(crate) fn new(config: StreamConfig) -> Self {
-        let buffer =
-            if config.buffer_write_id.is_empty() { &config.id } else { &config.buffer_write_id };
-        let buffer_write_id = Arc::from(buffer.as_str());
+    pub(crate) fn new(id: Arc<str>, config: StreamConfig) -> Self {
+        let own = Some(&config.buffer_write_id).filter(|own| !own.is_empty());
+        let buffer_write_id = own.map_or(id, |own| Arc::from(own.as_str()));
         let mut inputs: Vec<Input> = config.inputs.into_iter().map(Input::new).collect();
         inputs.sort_unstable_by_key(Input::priority);
         Self {
@@ -328,8 +329,8 @@ impl Machine {
             Event::Buffer(buffer) => self.on_buffer(cx, buffer),
         }
         self.switches.truncate(cx.policy.switch_history);
-        for input in &mut self.inputs {
-            input.errors.truncate(cx.policy.error_history);
+        for troubles in self.inputs.iter_mut().filter_map(|input| input.troubles.there()) {
+            troubles.errors.truncate(cx.policy.error_history);
         }
         // What one pass brings about can make the next thing due at this very moment (a failed
         // probe with no cooldown, an exhausted stream whose trial is due): pass until quiet.
@@ -348,29 +349,6 @@ impl Machine {
         }
     }
 
-    /// When to call again, if nothing happens before.
-    pub(crate) fn next_deadline(&self, now: Nanos, policy: &Policy, stall: Stall) -> Option<Nanos> {
-        let mut nothing = Vec::new();
-        let cx = self.cx(now, policy, stall, &mut nothing);
-        let per_input = (0..self.inputs.len()).flat_map(|i| {
-            [
-                self.run_deadline(&cx, i).map(|(at, _)| at),
-                self.probe_deadline(&cx, i),
-                self.health_deadline(&cx, i),
-            ]
-        });
-        let hold = self.hold.map(|hold| hold.expires_at);
-        let moments = [hold, self.gate_deadline(), self.trust_deadline(&cx)];
-        let leaving = self.leaving_run().map(|(config, run)| cx.silence_deadline(config, run).0);
-        let leaving = leaving.filter(|at| *at > now);
-        per_input
-            .chain([leaving, self.failback_deadline(&cx)])
-            .chain(moments)
-            .flatten()
-            .filter(|at| *at < FOREVER_NS)
-            .min()
-    }
-
     /// Whether a hot input that is being opened now goes straight on the air: the stream is with
     /// it, or has not begun and would choose it, and no switch is on its way.
     pub(crate) fn carries(&self, priority: Priority, now: Nanos, policy: &Policy) -> bool {
@@ -381,7 +359,7 @@ impl Machine {
             None if self.exhausted => None,
             None => self.best_forced(&cx),
         };
-        let gated = self.entry.is_some_and(|entry| entry.gate.is_some());
+        let gated = self.entry.as_ref().is_some_and(|entry| entry.gate.is_some());
         let at_rest = self.pending.is_none() && self.left.is_none() && !gated;
         at_rest && chosen == Some(priority)
     }
@@ -390,33 +368,6 @@ impl Machine {
     pub(crate) fn known_packets(&self, epoch: Epoch) -> Option<u64> {
         let i = self.index_of_epoch(epoch)?;
         self.inputs[i].run.as_ref().map(|run| run.counts.packets)
-    }
-
-    /// The epochs whose next packet matters at once.
-    pub(crate) fn watched(&self, now: Nanos, policy: &Policy, stall: Stall, out: &mut Vec<Epoch>) {
-        let mut nothing = Vec::new();
-        let cx = self.cx(now, policy, stall, &mut nothing);
-        // Degraded, but nothing is known to be better: whoever delivers first gets the stream.
-        let open_choice = !self.active_is_eligible() && self.pending.is_none();
-        for input in self.inputs.iter().filter(|input| input.enabled) {
-            let Some(run) = &input.run else { continue };
-            let next_packet_is_ripe = || {
-                self.better_inputs().iter().any(|better| better.priority() == input.priority())
-                    && self.readiness(&cx, input) == select::Readiness::NextPacket
-            };
-            let carries = self.active == Some(input.priority());
-            let is_target = self.pending.as_ref().is_some_and(|p| p.target == input.priority());
-            // One that waits for its keyframe only tells of the cut, by itself.
-            let next_packet_counts =
-                is_target || (carries && self.awaits_first_packet()) || next_packet_is_ripe();
-            if open_choice
-                || input.failure.is_some()
-                || run.last.is_none()
-                || (next_packet_counts && !self.waits_for_keyframe(run.epoch))
-            {
-                out.push(run.epoch);
-            }
-        }
     }
 
     /// A new epoch, for a start or for a recorder that is being opened.

@@ -154,7 +154,7 @@ impl Machine {
     }
 
     /// Whether the stream is sampled: one input's rule is judged against all of them.
-    fn is_sampled(&self, cx: &Cx<'_>) -> bool {
+    pub(super) fn is_sampled(&self, cx: &Cx<'_>) -> bool {
         let needs = |input| self.rules_of(cx, input).is_some_and(|rules| rules.needs_samples());
         self.inputs.iter().any(needs)
     }
@@ -255,7 +255,8 @@ impl Machine {
             // The window is not full: nothing is measured, and nothing counts as continuous.
             return states.iter_mut().for_each(State::suspend);
         };
-        let (frames_known, bytes_known) = (run.totals.frames > 0, run.totals.bytes > 0);
+        let totals = run.totals();
+        let (frames_known, bytes_known) = (totals.frames > 0, totals.bytes > 0);
         let mut changes = [None; 4];
         let mut any = false;
         for (at, state) in states.iter_mut().enumerate() {

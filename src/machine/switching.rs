@@ -1,6 +1,6 @@
 //! Bringing a decided switch about, and what follows from it: exhausted and restored.
 
-use super::ledger::Decision;
+use super::ledger::{Decision, push_first};
 use super::{Action, Cx, Input, Machine, Run, Switch};
 use crate::events::EventKind;
 use crate::types::{Nanos, Priority, SwitchReason};
@@ -127,7 +127,7 @@ impl Machine {
             return;
         }
         let at = cx.now;
-        self.switches.push_front(Switch {
+        let switch = Switch {
             at,
             from,
             to,
@@ -137,8 +137,8 @@ impl Machine {
             first_packet_at: None,
             stall_us: None,
             aligned: None,
-        });
-        self.switches.truncate(cx.policy.switch_history);
+        };
+        push_first(&mut self.switches, switch, cx.policy.switch_history);
         let decision = Decision {
             at,
             what: "effective",
@@ -272,7 +272,7 @@ impl Machine {
         let input = &mut self.inputs[i];
         let deadline = cx.now.saturating_add(cx.connect_timeout(&input.config));
         // What a probe in flight finds says nothing about this start.
-        input.probe.in_flight = None;
+        input.probe.there().into_iter().for_each(|probe| probe.in_flight = None);
         input.run = Some(Run { trial, ..Run::new(epoch, cx.now) });
         let input = input.config.clone();
         cx.act(Action::Start { input, epoch, buffer, deadline });
@@ -296,7 +296,7 @@ impl Machine {
             cx.act(Action::Stop { priority, epoch });
         }
         if let Some(i) = self.index_of(priority).filter(|_| !leaving.removed) {
-            self.inputs[i].past.add(&leaving.run.totals);
+            self.inputs[i].past.add(&leaving.run.totals());
         }
     }
 

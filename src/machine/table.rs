@@ -21,7 +21,7 @@ impl Play {
         let subject = InputConfig { hot: subject_hot, ..InputConfig::cold(SUBJECT, "subject") };
         let config = StreamConfig::new("s").input(InputConfig::cold(0, "other")).input(subject);
         let mut play = Self {
-            machine: Machine::new(config),
+            machine: Machine::new(Arc::from(config.id.as_str()), config),
             policy: EngineConfig::default().resolve(),
             now: SECOND,
             counts: Vec::new(),

@@ -152,9 +152,9 @@ impl Machine {
             .leaving
             .as_ref()
             .filter(|leaving| !leaving.removed && leaving.config.priority == input.priority());
-        let mut totals = input.past;
+        let mut totals = *input.past;
         for run in input.run.iter().chain(leaving.map(|leaving| &leaving.run)) {
-            totals.add(&run.totals);
+            totals.add(&run.totals());
         }
         let Totals { packets, bytes, frames, lost, keyframes } = totals;
         let rates = self.shown_rates(cx, input);
@@ -167,8 +167,9 @@ impl Machine {
             packet_loss: rates.loss_percent,
             fps: rates.fps,
             status: self.input_status(cx, input),
-            errors: input.errors.iter().map(entry).collect(),
+            errors: input.troubles.errors.iter().map(entry).collect(),
             last_failure: input
+                .troubles
                 .last_failure
                 .as_ref()
                 .map(|(at, message, _)| ErrorEntry { message: message.clone(), at: wall(*at) }),
@@ -319,11 +320,15 @@ impl Machine {
     }
 
     /// How many inputs keep the engine's clock ticking: cold ones that run, hot ones that are
-    /// open, and hot ones that were heard by id less than T ago.
+    /// open, and hot ones that were heard by id less than T ago. Not those that are switched off,
+    /// but for one that is still on the air.
     pub(crate) fn ticking(&self) -> usize {
         let inputs = self.inputs.iter().filter(|input| {
+            let counts = input.enabled || self.active == Some(input.priority());
             input.run.as_ref().is_some_and(|run| {
-                !input.config.hot || run.open || (input.failure.is_none() && input.enabled)
+                !input.config.hot
+                    || (counts && run.open)
+                    || (input.failure.is_none() && input.enabled)
             })
         });
         inputs.count() + usize::from(self.leaving.is_some())

@@ -9,7 +9,7 @@ use crate::driver::{
 use crate::events::EventKind;
 use crate::machine::{Action, Event, ProbeOutcome};
 use crate::notify::Notice;
-use crate::stream::{Inner, Stream};
+use crate::stream::{Declared, Inner, Stream};
 use crate::sync::{Arc, Ordering};
 use crate::types::{Epoch, Priority, StreamKey};
 
@@ -20,7 +20,7 @@ impl Monitor {
         for action in actions.drain(..) {
             match action {
                 Action::Start { input, epoch, buffer, deadline } => {
-                    let declared = inner.declared(input.priority).map(|declared| declared.by_id);
+                    let declared = inner.declared(input.priority).and_then(Declared::by_id);
                     let cells = &core.cells;
                     inner.plane.open(cells, stream.key, input.priority, epoch, declared);
                     let slip = self.slip(stream.key, CallId::Start { epoch });
@@ -43,7 +43,7 @@ impl Monitor {
                     self.submit(stream.key, DriverCall::Probe(call), JobDeadline::At(deadline));
                 }
                 Action::Rebind { from, input, epoch } => {
-                    let by_id = inner.declared(input.priority).map(|declared| declared.by_id);
+                    let by_id = inner.declared(input.priority).and_then(Declared::by_id);
                     inner.plane.rebind(&core.cells, epoch, input.priority, by_id);
                     if let Some(cell) = inner.renew_by_id(&core.cells, stream.key, from) {
                         core.routes.replace(&stream.id, stream.key, inner.route());
@@ -65,7 +65,8 @@ impl Monitor {
                 }
                 Action::Close { epoch } => {
                     if let Some((cell, counted)) = inner.plane.close(&core.cells, epoch)
-                        && let Some(found) = inner.declared.iter_mut().find(|d| d.by_id == cell)
+                        && let Some(found) =
+                            inner.declared.iter_mut().find(|d| d.by_id() == Some(cell))
                     {
                         found.heard = counted;
                     }

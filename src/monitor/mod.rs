@@ -5,29 +5,29 @@
 //! both call. It never waits for host code.
 
 mod actions;
+mod due;
 
 use std::collections::VecDeque;
 
 pub(crate) use self::actions::stop;
+use self::due::Due;
 use crate::config::Policy;
 use crate::core::{Answers, Core, Msg};
-use crate::deadlines::{Deadlines, Entry};
+use crate::deadlines::Deadlines;
 use crate::driver::{AnswerSink, CallRunner};
 use crate::events::EventKind;
 use crate::machine::{Action, Event, Sample};
 use crate::publish::{PublishLog, Stall};
+use crate::sentry::{Point, Sentries};
 use crate::slab::CellIndex;
 use crate::stream::{Inner, Stream};
 use crate::sync::{Arc, AtomicU64, Ordering, fence};
-use crate::types::{Epoch, FOREVER_NS, Nanos, StreamKey};
+use crate::types::{Epoch, Nanos, StreamKey};
 
 /// A wake-up this late is a stall, whatever the tick.
 const STALL_MIN_NS: Nanos = 20_000_000;
 /// Looks at one stream in a row, where packets keep coming between sample and watch bit.
 const LOOKS: usize = 3;
-/// Void entries in the queue of deadlines beyond which it is tidied.
-const TIDY_AT: usize = 64;
-
 /// Messages heard before the time is published again.
 const MESSAGES_A_TURN: usize = 128;
 
@@ -38,9 +38,9 @@ pub(crate) struct Monitor {
     deadlines: Deadlines,
     /// Cells whose next packet matters, with what they had counted.
     watch: Vec<Watch>,
-    /// How many of them are void, and of the deadlines.
+    /// How many of them are void.
     void_watches: usize,
-    void_timers: usize,
+    sentries: Sentries,
     /// Inputs that keep the clock ticking, over all streams.
     ticking: usize,
     /// Batches of cells that nobody owns, by the time since which.
@@ -57,7 +57,8 @@ pub(crate) struct Monitor {
     // Kept for their memory.
     samples: Vec<(Epoch, Sample)>,
     actions: Vec<Action>,
-    due: Vec<Entry>,
+    due: Due,
+    points: Vec<Point>,
     told: Vec<CellIndex>,
     epochs: Vec<Epoch>,
     cells: Vec<(CellIndex, u64)>,
@@ -79,7 +80,7 @@ impl Monitor {
             deadlines: Deadlines::new(),
             watch: Vec::new(),
             void_watches: 0,
-            void_timers: 0,
+            sentries: Sentries::default(),
             ticking: 0,
             resting: VecDeque::new(),
             in_grace: Arc::new(AtomicU64::new(0)),
@@ -90,7 +91,8 @@ impl Monitor {
             runner: None,
             samples: Vec::new(),
             actions: Vec::new(),
-            due: Vec::new(),
+            due: Due::default(),
+            points: Vec::new(),
             told: Vec::new(),
             epochs: Vec::new(),
             cells: Vec::new(),
@@ -100,7 +102,7 @@ impl Monitor {
 
     /// The next deadline, ticks aside.
     pub(crate) fn next_deadline(&self) -> Option<Nanos> {
-        self.deadlines.next()
+        if self.due.is_empty() { self.deadlines.next() } else { Some(self.now) }
     }
 
     /// A wake-up at this time is punctual (the hand-driven clock was moved there on purpose).
@@ -142,7 +144,7 @@ impl Monitor {
 
         let tick_at = (self.ticking > 0).then(|| self.now + tick);
         let more = (!core.inbox.is_empty()).then_some(self.now);
-        let next = [more, tick_at, self.deadlines.next()].into_iter().flatten().min();
+        let next = [more, tick_at, self.next_deadline()].into_iter().flatten().min();
         // The monitor's own work is not a stall, and neither is a driver call that is over time.
         self.plan = next.map(|next| next.max(core.clock.now()));
         [next, calls_deadline].into_iter().flatten().min()
@@ -165,10 +167,10 @@ impl Monitor {
                 let core = Arc::clone(&self.core);
                 core.for_each_stream(|stream| self.process(stream, Event::Look));
             }
-            Msg::Gone { ticking, watches, timer } => {
+            Msg::Gone { stream, ticking, watches } => {
                 self.ticking -= ticking;
                 self.void_watches += watches;
-                self.void_timers += usize::from(timer);
+                self.sentries.forget(stream);
             }
         }
     }
@@ -214,28 +216,6 @@ impl Monitor {
         }
     }
 
-    fn look_at_due(&mut self) {
-        let mut due = std::mem::take(&mut self.due);
-        self.deadlines.take_due(self.now, &mut due);
-        for entry in due.drain(..) {
-            let valid = self.core.by_key(entry.stream).filter(|stream| {
-                let mut inner = stream.inner.lock();
-                let valid = inner.timer_seq == entry.seq;
-                if valid {
-                    inner.timer_at = None;
-                }
-                valid
-            });
-            let Some(stream) = valid else {
-                self.void_timers = self.void_timers.saturating_sub(1);
-                continue;
-            };
-            self.core.stats.looked(self.now.saturating_sub(entry.at));
-            self.process(&stream, Event::Look);
-        }
-        self.due = due;
-    }
-
     /// One step of one stream.
     fn process(&mut self, stream: &Arc<Stream>, event: Event) {
         let mut inner = stream.inner.lock();
@@ -273,11 +253,12 @@ impl Monitor {
             {
                 continue;
             }
-            let counted = core.cells.get(declared.by_id).packets.load(Ordering::Acquire);
+            let Some(by_id) = declared.by_id() else { continue };
+            let counted = core.cells.get(by_id).packets.load(Ordering::Acquire);
             if counted == declared.heard {
                 continue;
             }
-            let (priority, by_id, before) = (declared.priority, declared.by_id, declared.heard);
+            let (priority, before) = (declared.priority, declared.heard);
             declared.heard = counted;
             let epoch = inner.machine.new_epoch();
             inner.plane.open_by_id(&core.cells, priority, epoch, by_id, before);
@@ -356,32 +337,6 @@ impl Monitor {
         unknown
     }
 
-    /// What a step leaves to be arranged: the tick, and the next deadline.
-    fn arrange(&mut self, stream: &Arc<Stream>, inner: &mut Inner) {
-        let (policy, stall) = (Arc::clone(&self.policy), self.log.stall());
-        let ticking = inner.machine.ticking();
-        self.ticking = self.ticking + ticking - inner.ticking;
-        inner.ticking = ticking;
-
-        let next = inner.machine.next_deadline(self.now, &policy, stall);
-        let Some(next) = next.filter(|next| *next < FOREVER_NS) else { return };
-        if inner.timer_at.is_none_or(|at| next < at) {
-            self.void_timers += usize::from(inner.timer_at.is_some());
-            inner.timer_seq = inner.timer_seq.wrapping_add(1);
-            inner.timer_at = Some(next);
-            let (seq, stream) = (inner.timer_seq, stream.key);
-            // A deadline that is due and was not acted on would spin: look again at the next
-            // millisecond instead.
-            debug_assert!(
-                next > self.now,
-                "the machine left something undone: {}",
-                inner.machine.undone(self.now, &policy, stall)
-            );
-            let at = next.max(self.now + 1_000_000 * u64::from(next <= self.now));
-            self.deadlines.insert(Entry { at, stream, seq });
-        }
-    }
-
     /// Cells that rest are handed to the collector; void deadlines are dropped when they are
     /// many.
     fn tidy(&mut self) {
@@ -404,15 +359,7 @@ impl Monitor {
         if self.in_grace.load(Ordering::Relaxed) > 0 {
             self.core.routes.collect();
         }
-        // A void entry would wake the monitor for nothing.
-        if self.void_timers > TIDY_AT.max(self.deadlines.len() / 2) {
-            let core = Arc::clone(&self.core);
-            self.deadlines.retain(|entry| {
-                core.by_key(entry.stream)
-                    .is_some_and(|stream| stream.inner.lock().timer_seq == entry.seq)
-            });
-            self.void_timers = 0;
-        }
+        self.tidy_deadlines();
         if self.void_watches > self.watch.len() / 2 {
             let core = Arc::clone(&self.core);
             self.watch.retain(|watch| {

@@ -25,18 +25,29 @@ pub(super) struct EpochCells {
     pub(super) siblings: Vec<CellIndex>,
     /// The input's by-id cell, and what it had counted when the epoch began.
     pub(super) by_id: Option<(CellIndex, u64)>,
-    /// Counted by producers that are gone, and the latest of their stamps.
-    pub(super) gone: Counts,
-    pub(super) gone_last: u64,
+    /// Counted by producers that are gone.
+    pub(super) gone: Option<Box<Gone>>,
     /// Its gaps are noted.
     pub(super) learns: bool,
 }
 
+/// What producers had counted that are gone, and the latest of their stamps.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    pub(super) counts: Counts,
+    pub(super) last: u64,
+}
+
+// One or two of these to an input that runs. It may shrink.
+const _: () = assert!(size_of::<EpochCells>() <= 96);
+
 impl EpochCells {
     /// A producer goes: what it counted stays, and when it was last heard.
-    pub(super) fn keep_stamp(&mut self, raw: u64) {
-        if raw & !PRECISE > self.gone_last & !PRECISE {
-            self.gone_last = raw;
+    pub(super) fn keep(&mut self, raw: u64, counts: &Counts) {
+        let gone = self.gone.get_or_insert_default();
+        gone.counts.add(counts);
+        if raw & !PRECISE > gone.last & !PRECISE {
+            gone.last = raw;
         }
     }
 

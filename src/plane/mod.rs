@@ -1,15 +1,15 @@
 //! One stream's packet plane as the control plane sees it: which cells belong to which epoch,
 //! who is on the air, who is armed. Used under the stream's lock only.
 
+mod counted;
 mod epoch;
 
 use self::epoch::{EpochCells, attach, counts};
-use crate::cell::{GAP_BLOCK_SHIFT, GAP_UNIT_NS, Gate};
+use crate::cell::Gate;
 use crate::handover;
-use crate::machine::{Air, Counts, Sample};
-use crate::publish::{PRECISE, PublishLog};
+use crate::machine::{Air, Counts};
 use crate::slab::{CellIndex, Cells};
-use crate::sync::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::Ordering::{Acquire, Release};
 use crate::types::{Epoch, Priority, StreamKey};
 
 #[derive(Debug, Default)]
@@ -74,6 +74,10 @@ impl Plane {
             self.detach_by_id(cells, by_id);
         }
         let by_id = by_id.map(|by_id| attach(cells, by_id, home));
+        if self.epochs.len() == self.epochs.capacity() {
+            // Most streams have one or two at a time.
+            self.epochs.reserve_exact(1);
+        }
         self.epochs.push(EpochCells {
             epoch,
             priority,
@@ -84,8 +88,7 @@ impl Plane {
             taken: false,
             siblings: Vec::new(),
             by_id,
-            gone: Counts::default(),
-            gone_last: 0,
+            gone: None,
             learns: false,
         });
     }
@@ -167,8 +170,8 @@ impl Plane {
             found.taken = false;
         } else if let Some(at) = found.siblings.iter().position(|sibling| *sibling == cell) {
             found.siblings.swap_remove(at);
-            found.keep_stamp(cells.get(cell).last.load(Acquire));
-            found.gone.add(&counts(cells.get(cell)));
+            let last = cells.get(cell).last.load(Acquire);
+            found.keep(last, &counts(cells.get(cell)));
             cells.release(cell);
         }
         !found.taken && found.siblings.is_empty()
@@ -223,6 +226,21 @@ impl Plane {
         }
     }
 
+    /// An input gets its by-id cell while it runs. Answers false where it does not run.
+    pub(crate) fn attach_by_id(
+        &mut self,
+        cells: &Cells,
+        priority: Priority,
+        by_id: CellIndex,
+    ) -> bool {
+        let Some(epoch) = self.epoch_of(priority) else { return false };
+        let Some(found) = self.epochs.iter_mut().find(|found| found.epoch == epoch) else {
+            return false;
+        };
+        found.by_id = Some(attach(cells, by_id, found.line.unwrap_or(found.home)));
+        true
+    }
+
     /// A by-id cell goes its own way: what it counted stays counted, and its packets reach no
     /// epoch of this stream until it is attached again.
     pub(crate) fn detach_by_id(&mut self, cells: &Cells, by_id: CellIndex) {
@@ -234,8 +252,8 @@ impl Plane {
             cell.home().store(0, Release);
             let heard = cell.packets.load(Acquire).wrapping_sub(before);
             if heard > 0 {
-                found.keep_stamp(cell.last.load(Acquire));
-                found.gone.packets += heard;
+                let heard = Counts { packets: heard, ..Counts::default() };
+                found.keep(cell.last.load(Acquire), &heard);
             }
             found.by_id = None;
             if found.by_id_only && !std::mem::replace(&mut found.keeps_by_id, true) {
@@ -263,51 +281,6 @@ impl Plane {
         found.priority = to;
         let home = found.line.unwrap_or(found.home);
         found.by_id = by_id.map(|by_id| attach(cells, by_id, home));
-    }
-
-    /// What every open epoch has counted.
-    pub(crate) fn sample(&self, cells: &Cells, log: &PublishLog, out: &mut Vec<(Epoch, Sample)>) {
-        for found in &self.epochs {
-            let mut sample = Sample { counts: found.gone, ..Sample::default() };
-            let mut latest = |raw: u64| {
-                sample.stamp = sample.stamp.max(raw & !PRECISE);
-                sample.settled = sample.settled.max(log.settled(raw));
-            };
-            if found.gone.packets > 0 {
-                latest(found.gone_last);
-            }
-            for producer in found.producers() {
-                let cell = cells.get(producer);
-                // Acquire pairs with the recorder's release: packets counted before this stamp
-                // are in the count read next.
-                let raw = cell.last.load(Acquire);
-                let counted = counts(cell);
-                if counted.packets > 0 {
-                    latest(raw);
-                }
-                sample.counts.add(&counted);
-                if found.learns {
-                    let gap = u64::from(cell.gaps.load(Relaxed) >> 16) * GAP_UNIT_NS;
-                    sample.gap = sample.gap.max(gap);
-                }
-            }
-            if let Some((by_id, before)) = found.by_id {
-                let cell = cells.get(by_id);
-                let raw = cell.last.load(Acquire);
-                let heard = cell.packets.load(Relaxed).wrapping_sub(before);
-                if heard > 0 {
-                    latest(raw);
-                }
-                sample.counts.packets += heard;
-            }
-            sample.gap_block = sample.stamp >> GAP_BLOCK_SHIFT;
-            if self.armed == Some(found.epoch) {
-                let flags = handover::flags(cells, found.home);
-                sample.cut = flags.gate() == Gate::Forward;
-                sample.aligned = flags.is_aligned();
-            }
-            out.push((found.epoch, sample));
-        }
     }
 
     /// Puts a fresh epoch on the air in the place of its input's previous one (which is over), or
@@ -441,26 +414,12 @@ impl Plane {
             handover::watch(cells, found.home, on);
         }
     }
-
-    /// The cells of these epochs, and what each has counted.
-    pub(crate) fn watched_cells(
-        &self,
-        cells: &Cells,
-        epochs: &[Epoch],
-        out: &mut Vec<(CellIndex, u64)>,
-    ) {
-        for found in self.epochs.iter().filter(|found| epochs.contains(&found.epoch)) {
-            let by_id = found.by_id.map(|(cell, _)| cell);
-            for cell in found.producers().chain(by_id) {
-                out.push((cell, cells.get(cell).packets.load(Relaxed)));
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publish::PublishLog;
 
     #[test]
     fn a_target_that_is_armed_anew_is_never_without_its_arming() {

@@ -1,0 +1,279 @@
+//! What the monitor keeps of each stream for its own use: the stream's valid entry in the queue of
+//! deadlines, and, while the stream is at rest, the few words that tell whether anything is to be
+//! done about it.
+//!
+//! A stream is at rest when nothing but silence can make anything of it: its only deadlines are
+//! "a packet of this activation within its timeout". When such a deadline is due and the packets
+//! have come, the machine would find nothing to do; so it is not asked, and neither the stream nor
+//! its lock is touched. Its place here is one line, and the looks of many streams read their cells
+//! side by side: what costs at many streams is waiting for memory. Whatever else happens to a
+//! stream goes through its machine, which says anew what is to be looked at.
+
+use crate::deadlines::Entry;
+use crate::publish::{PRECISE, PublishLog};
+use crate::slab::{CellIndex, Cells};
+use crate::sync::Ordering::Acquire;
+use crate::types::{Nanos, StreamKey};
+
+/// One activation that has to deliver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Point {
+    /// Where its packets are counted; 0 for nowhere.
+    pub(crate) cell: CellIndex,
+    pub(crate) by_id: CellIndex,
+    /// How much silence is a failure, ns.
+    pub(crate) span: Nanos,
+}
+
+/// Looks that are under way at the same time: as many misses as a core overlaps.
+const ABREAST: usize = 32;
+const IN_PLACE: usize = 2;
+
+/// What an entry that is due is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// It was replaced, or its stream is gone.
+    Void,
+    /// Packets have come: look again then.
+    Rests(Nanos),
+    /// The machine is to be asked.
+    Due,
+}
+
+#[derive(Clone, Debug, Default)]
+#[repr(align(64))]
+struct Sentry {
+    generation: u32,
+    /// Of the valid entry.
+    seq: u32,
+    /// The valid entry's time; 0 where there is none.
+    at: Nanos,
+    /// Empty unless the stream is at rest.
+    points: [Point; IN_PLACE],
+    more: Option<Box<[Point]>>,
+}
+
+const _: () = assert!(size_of::<Sentry>() == 64);
+
+/// By the slots of the streams' keys.
+#[derive(Debug, Default)]
+pub(crate) struct Sentries {
+    slots: Vec<Sentry>,
+    /// Entries in the queue of deadlines that are void.
+    pub(crate) void: usize,
+}
+
+impl Sentries {
+    fn of(&mut self, key: StreamKey) -> &mut Sentry {
+        let slot = key.slot as usize;
+        if self.slots.len() <= slot {
+            self.slots.resize_with(slot + 1, Sentry::default);
+        }
+        let sentry = &mut self.slots[slot];
+        if sentry.generation != key.generation {
+            // The slot's former stream left its entry behind.
+            self.void += usize::from(sentry.at != 0);
+            *sentry = Sentry { generation: key.generation, seq: sentry.seq, ..Sentry::default() };
+        }
+        sentry
+    }
+
+    fn known(&mut self, key: StreamKey) -> Option<&mut Sentry> {
+        let sentry = self.slots.get_mut(key.slot as usize)?;
+        (sentry.generation == key.generation).then_some(sentry)
+    }
+
+    /// The stream's next deadline. Answers the entry to be queued, unless one stands that comes
+    /// first: that finds out, and asks again.
+    pub(crate) fn arm(&mut self, stream: StreamKey, at: Nanos) -> Option<Entry> {
+        let sentry = self.of(stream);
+        if sentry.at != 0 && sentry.at <= at {
+            return None;
+        }
+        let replaced = sentry.at != 0;
+        sentry.seq = sentry.seq.wrapping_add(1);
+        sentry.at = at.max(1);
+        let entry = Entry { at: sentry.at, stream, seq: sentry.seq };
+        self.void += usize::from(replaced);
+        Some(entry)
+    }
+
+    /// The stream is at rest as long as each of these delivers; with none of them it is not at
+    /// rest.
+    pub(crate) fn rest(&mut self, stream: StreamKey, points: &[Point]) {
+        let sentry = self.of(stream);
+        for (at, place) in sentry.points.iter_mut().enumerate() {
+            *place = points.get(at).copied().unwrap_or_default();
+        }
+        let more = points.get(IN_PLACE..).unwrap_or_default();
+        if sentry.more.as_deref().unwrap_or_default() != more {
+            sentry.more = (!more.is_empty()).then(|| more.into());
+        }
+    }
+
+    /// A stream is gone.
+    pub(crate) fn forget(&mut self, stream: StreamKey) {
+        if let Some(sentry) = self.known(stream) {
+            let left = std::mem::take(&mut sentry.at) != 0;
+            (sentry.points, sentry.more) = (Default::default(), None);
+            self.void += usize::from(left);
+        }
+    }
+
+    /// Whether an entry is its stream's valid one.
+    pub(crate) fn is_valid(&self, entry: &Entry) -> bool {
+        self.slots.get(entry.stream.slot as usize).is_some_and(|sentry| sentry.holds(entry))
+    }
+
+    /// Looks at entries that are due, in their order, some at a time.
+    pub(crate) fn look(
+        &mut self,
+        now: Nanos,
+        due: &[Entry],
+        cells: &Cells,
+        log: &PublishLog,
+        found: &mut Vec<Found>,
+    ) {
+        found.clear();
+        for some in due.chunks(ABREAST) {
+            let mut stamps = [[[0; 2]; IN_PLACE]; ABREAST];
+            // Loads only, none of which waits for another stream's.
+            for (entry, stamps) in some.iter().zip(&mut stamps) {
+                let Some(sentry) = self.slots.get(entry.stream.slot as usize) else { continue };
+                for (point, stamps) in sentry.points.iter().zip(stamps) {
+                    if point.cell != 0 {
+                        *stamps = point.stamps(cells);
+                    }
+                }
+            }
+            for (entry, stamps) in some.iter().zip(&stamps) {
+                let sentry = self.slots.get_mut(entry.stream.slot as usize);
+                let Some(sentry) = sentry.filter(|sentry| sentry.holds(entry)) else {
+                    self.void = self.void.saturating_sub(1);
+                    found.push(Found::Void);
+                    continue;
+                };
+                let next = sentry.next(now, stamps, cells, log);
+                sentry.at = next.unwrap_or(0);
+                found.push(next.map_or(Found::Due, Found::Rests));
+            }
+        }
+    }
+}
+
+impl Sentry {
+    fn holds(&self, entry: &Entry) -> bool {
+        self.generation == entry.stream.generation && self.seq == entry.seq && self.at == entry.at
+    }
+
+    /// When to look again at a stream that is at rest; `None` where it is not, or one of its
+    /// activations is silent.
+    fn next(
+        &self,
+        now: Nanos,
+        stamps: &[[u64; 2]; IN_PLACE],
+        cells: &Cells,
+        log: &PublishLog,
+    ) -> Option<Nanos> {
+        let until = |stamps: &[u64; 2], span: Nanos| {
+            let settled = stamps.iter().filter(|raw| **raw & !PRECISE != 0);
+            let last = settled.map(|raw| log.settled(*raw)).max()?;
+            // What a stall did to the time of a packet, the machine is to know.
+            let until = Some(last.saturating_add(span)).filter(|until| *until > now);
+            until.filter(|_| last > log.latest_wake())
+        };
+        let mut next = until(&stamps[0], self.points[0].span).filter(|_| self.is_at_rest())?;
+        if self.points[1].cell != 0 {
+            next = next.min(until(&stamps[1], self.points[1].span)?);
+        }
+        for point in self.more.iter().flatten() {
+            next = next.min(until(&point.stamps(cells), point.span)?);
+        }
+        Some(next)
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.points[0].cell != 0
+    }
+}
+
+impl Point {
+    fn stamps(&self, cells: &Cells) -> [u64; 2] {
+        // Acquire, as wherever the monitor reads a stamp; nothing is counted here.
+        let stamp = |cell| cells.get(cell).last.load(Acquire);
+        [stamp(self.cell), if self.by_id == 0 { 0 } else { stamp(self.by_id) }]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::Ordering::Release;
+
+    const KEY: StreamKey = StreamKey { slot: 3, generation: 7 };
+
+    fn look(sentries: &mut Sentries, now: Nanos, entry: Entry, cells: &Cells) -> Found {
+        let mut found = Vec::new();
+        sentries.look(now, &[entry], cells, &PublishLog::new(true), &mut found);
+        found[0]
+    }
+
+    #[test]
+    fn a_stream_at_rest_is_looked_at_again_a_span_after_its_oldest_packet() {
+        let (cells, mut sentries) = (Cells::new(), Sentries::default());
+        let [a, b, c] = [(); 3].map(|()| cells.acquire(KEY));
+        let points = [a, b, c].map(|cell| Point { cell, by_id: 0, span: 100 });
+        for (cell, at) in [(a, 950), (b, 930), (c, 990)] {
+            cells.get(cell).last.store(at, Release);
+        }
+        let entry = sentries.arm(KEY, 1_000).unwrap();
+        sentries.rest(KEY, &points);
+        assert_eq!(look(&mut sentries, 1_000, entry, &cells), Found::Rests(1_030));
+        let entry = Entry { at: 1_030, ..entry };
+        assert!(sentries.is_valid(&entry));
+        assert_eq!(look(&mut sentries, 1_030, entry, &cells), Found::Due, "b is silent");
+        assert!(!sentries.is_valid(&entry), "who is asked arms it anew");
+        // The third one is silent, which does not stand in place.
+        cells.get(a).last.store(2_000, Release);
+        cells.get(b).last.store(2_000 | PRECISE, Release);
+        let entry = sentries.arm(KEY, 2_050).unwrap();
+        assert_eq!(look(&mut sentries, 2_050, entry, &cells), Found::Due);
+        cells.get(c).last.store(2_049, Release);
+        let entry = sentries.arm(KEY, 2_050).unwrap();
+        assert_eq!(look(&mut sentries, 2_050, entry, &cells), Found::Rests(2_100));
+    }
+
+    #[test]
+    fn packets_by_id_count_for_the_activation() {
+        let (cells, mut sentries) = (Cells::new(), Sentries::default());
+        let [home, by_id] = [(); 2].map(|()| cells.acquire(KEY));
+        cells.get(home).last.store(10, Release);
+        sentries.rest(KEY, &[Point { cell: home, by_id, span: 50 }]);
+        let entry = sentries.arm(KEY, 60).unwrap();
+        assert_eq!(look(&mut sentries, 60, entry, &cells), Found::Due);
+        cells.get(by_id).last.store(30, Release);
+        let entry = sentries.arm(KEY, 60).unwrap();
+        assert_eq!(look(&mut sentries, 60, entry, &cells), Found::Rests(80));
+    }
+
+    #[test]
+    fn one_entry_is_valid_and_the_others_are_counted() {
+        let (cells, mut sentries) = (Cells::new(), Sentries::default());
+        let first = sentries.arm(KEY, 500).unwrap();
+        assert_eq!(sentries.arm(KEY, 600), None, "the one at 500 finds out");
+        let earlier = sentries.arm(KEY, 400).unwrap();
+        assert_eq!((sentries.is_valid(&first), sentries.void), (false, 1));
+        assert_eq!(look(&mut sentries, 500, first, &cells), Found::Void);
+        assert_eq!(sentries.void, 0);
+        assert_eq!(look(&mut sentries, 500, earlier, &cells), Found::Due, "not at rest");
+        // The slot's next stream.
+        let left = sentries.arm(KEY, 900).unwrap();
+        let heir = StreamKey { generation: 8, ..KEY };
+        let entry = sentries.arm(heir, 950).unwrap();
+        assert_eq!((sentries.is_valid(&left), sentries.void), (false, 1));
+        sentries.forget(KEY);
+        assert!(sentries.is_valid(&entry), "another stream's end is nothing to it");
+        sentries.forget(heir);
+        assert_eq!((sentries.is_valid(&entry), sentries.void), (false, 2));
+    }
+}
