@@ -50,7 +50,9 @@ struct Sentry {
     at: Nanos,
     /// Empty unless the stream is at rest.
     points: [Point; IN_PLACE],
-    more: Option<Box<[Point]>>,
+    more: Option<Box<Box<[Point]>>>,
+    /// Which of the stream's entries in the list of watched cells are valid.
+    watch_version: u32,
 }
 
 const _: () = assert!(size_of::<Sentry>() == 64);
@@ -73,7 +75,12 @@ impl Sentries {
         if sentry.generation != key.generation {
             // The slot's former stream left its entry behind.
             self.void += usize::from(sentry.at != 0);
-            *sentry = Sentry { generation: key.generation, seq: sentry.seq, ..Sentry::default() };
+            *sentry = Sentry {
+                generation: key.generation,
+                seq: sentry.seq,
+                watch_version: sentry.watch_version.wrapping_add(1),
+                ..Sentry::default()
+            };
         }
         sentry
     }
@@ -106,8 +113,8 @@ impl Sentries {
             *place = points.get(at).copied().unwrap_or_default();
         }
         let more = points.get(IN_PLACE..).unwrap_or_default();
-        if sentry.more.as_deref().unwrap_or_default() != more {
-            sentry.more = (!more.is_empty()).then(|| more.into());
+        if sentry.more.as_ref().map_or(&[][..], |boxed| boxed) != more {
+            sentry.more = (!more.is_empty()).then(|| Box::new(more.into()));
         }
     }
 
@@ -116,8 +123,24 @@ impl Sentries {
         if let Some(sentry) = self.known(stream) {
             let left = std::mem::take(&mut sentry.at) != 0;
             (sentry.points, sentry.more) = (Default::default(), None);
+            sentry.watch_version = sentry.watch_version.wrapping_add(1);
             self.void += usize::from(left);
         }
+    }
+
+    /// The stream's watched cells are others now: entries of theirs before this are void. Answers
+    /// the version of the new ones.
+    pub(crate) fn watch_anew(&mut self, stream: StreamKey) -> u32 {
+        let sentry = self.of(stream);
+        sentry.watch_version = sentry.watch_version.wrapping_add(1);
+        sentry.watch_version
+    }
+
+    /// Whether an entry of a watched cell is of its stream's present version.
+    pub(crate) fn is_watched(&self, stream: StreamKey, version: u32) -> bool {
+        self.slots.get(stream.slot as usize).is_some_and(|sentry| {
+            sentry.generation == stream.generation && sentry.watch_version == version
+        })
     }
 
     /// Whether an entry is its stream's valid one.
@@ -186,7 +209,7 @@ impl Sentry {
         if self.points[1].cell != 0 {
             next = next.min(until(&stamps[1], self.points[1].span)?);
         }
-        for point in self.more.iter().flatten() {
+        for point in self.more.iter().flat_map(|more| more.iter()) {
             next = next.min(until(&point.stamps(cells), point.span)?);
         }
         Some(next)

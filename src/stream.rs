@@ -21,8 +21,6 @@ pub(crate) struct Stream {
     pub(crate) key: StreamKey,
     /// Unregistered: nothing of it begins any more. Written under the lock.
     gone: AtomicBool,
-    /// Which of the monitor's watch entries are valid. Written by the monitor only.
-    pub(crate) watch_version: AtomicU32,
     /// Commands on their way to the machine. Changed under the lock.
     pub(crate) queued: AtomicU32,
     pub(crate) inner: Mutex<Inner>,
@@ -79,7 +77,6 @@ impl Stream {
             id,
             key,
             gone: AtomicBool::new(false),
-            watch_version: AtomicU32::new(0),
             queued: AtomicU32::new(0),
             inner: Mutex::new(inner),
         }

@@ -27,6 +27,7 @@ mod traced;
 
 use std::io::Write as _;
 
+use allocations::Count;
 use calls::Call;
 
 /// Most instructions of one call, by the function of `calls::one` that makes it: the way there and
@@ -36,7 +37,7 @@ const CEILINGS: [(&str, f64); 7] = [
     ("record", 22.5),          // 20.5: 21 on the air, 20 as a standby
     ("record_fields", 47.0),   // 43
     ("record_precise", 66.0),  // 60
-    ("record_packet", 410.0),  // 368 to 376: it depends on where the id's hash falls
+    ("record_packet", 318.0),  // 289
     ("c_record_bytes", 59.0),  // 54
     ("c_record", 85.0),        // 77
     ("c_record_batch", 340.0), // 309, of 7 packets
@@ -96,7 +97,8 @@ fn no_line_is_written_but_the_producers_own_and_none_is_locked() {
 
 #[test]
 fn a_packet_allocates_nothing() {
-    assert_eq!(allocations::counted(|| drop(std::hint::black_box(Box::new(1)))), 2, "it counts");
+    let one = allocations::counted(|| drop(std::hint::black_box(Box::new(1))));
+    assert_eq!(one, Count { allocated: 1, freed: 1 }, "it counts");
     let mut feeds = calls::Feeds::by_the_clock();
     for call in calls::ALL {
         let count = allocations::counted(|| {
@@ -104,13 +106,16 @@ fn a_packet_allocates_nothing() {
                 feeds.make(call);
             }
         });
-        assert_eq!(count, 0, "{call:?}");
+        assert_eq!(count.allocated, 0, "{call:?}");
+        // A call by id may free what edits have left behind (a route that was replaced).
+        let frees = if call == Call::RecordPacket { 16 } else { 0 };
+        assert!(count.freed <= frees, "{call:?}: {count:?}");
     }
 }
 
 #[test]
 fn a_packet_that_makes_the_cut_allocates_nothing() {
-    assert_eq!(allocations::across_switches(), 0);
+    assert_eq!(allocations::across_switches(), Count::default());
 }
 
 #[test]
@@ -129,8 +134,6 @@ fn a_packet_that_makes_the_cut_makes_no_system_call_but_the_wake() {
 #[test]
 fn a_system_call_would_show() {
     use std::os::unix::process::ExitStatusExt as _;
-    for case in ["seal-getpid", "seal-switches_unwoken"] {
-        let said = child::plainly(case);
-        assert_eq!(said.status.signal(), Some(libc::SIGSYS), "{said}");
-    }
+    let said = child::plainly("seal-getpid");
+    assert_eq!(said.status.signal(), Some(libc::SIGSYS), "{said}");
 }

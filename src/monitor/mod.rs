@@ -6,11 +6,13 @@
 
 mod actions;
 mod due;
+mod watched;
 
 use std::collections::VecDeque;
 
 pub(crate) use self::actions::stop;
 use self::due::Due;
+use self::watched::Watch;
 use crate::config::Policy;
 use crate::core::{Answers, Core, Msg};
 use crate::deadlines::Deadlines;
@@ -21,8 +23,8 @@ use crate::publish::{PublishLog, Stall};
 use crate::sentry::{Point, Sentries};
 use crate::slab::CellIndex;
 use crate::stream::{Inner, Stream};
-use crate::sync::{Arc, AtomicU64, Ordering, fence};
-use crate::types::{Epoch, Nanos, StreamKey};
+use crate::sync::{Arc, AtomicU64, Ordering};
+use crate::types::{Epoch, Nanos};
 
 /// A wake-up this late is a stall, whatever the tick.
 const STALL_MIN_NS: Nanos = 20_000_000;
@@ -40,6 +42,8 @@ pub(crate) struct Monitor {
     watch: Vec<Watch>,
     /// How many of them are void.
     void_watches: usize,
+    /// Where the next look at them begins.
+    watch_from: usize,
     sentries: Sentries,
     /// Inputs that keep the clock ticking, over all streams.
     ticking: usize,
@@ -64,14 +68,6 @@ pub(crate) struct Monitor {
     cells: Vec<(CellIndex, u64)>,
 }
 
-#[derive(Clone, Copy)]
-struct Watch {
-    cell: CellIndex,
-    packets: u64,
-    stream: StreamKey,
-    version: u32,
-}
-
 impl Monitor {
     pub(crate) fn new(core: Arc<Core>) -> Self {
         Self {
@@ -80,6 +76,7 @@ impl Monitor {
             deadlines: Deadlines::new(),
             watch: Vec::new(),
             void_watches: 0,
+            watch_from: 0,
             sentries: Sentries::default(),
             ticking: 0,
             resting: VecDeque::new(),
@@ -175,47 +172,6 @@ impl Monitor {
         }
     }
 
-    /// Packets that found a watch bit.
-    fn hear_packets(&mut self) {
-        let mut told = std::mem::take(&mut self.told);
-        self.core.cells.drain_told(&mut told);
-        for cell in told.drain(..) {
-            let stream = self.core.cells.stream_of(cell).and_then(|key| self.core.by_key(key));
-            if let Some(stream) = stream {
-                self.process(&stream, Event::Look);
-            }
-        }
-        self.told = told;
-    }
-
-    /// A packet may have missed a watch bit that was being set: its count shows it, at the next
-    /// tick at the latest.
-    fn look_at_watched(&mut self) {
-        let mut i = 0;
-        while let Some(watch) = self.watch.get(i).copied() {
-            let counted = self.core.cells.get(watch.cell).packets.load(Ordering::Relaxed);
-            if counted == watch.packets {
-                i += 1;
-                continue;
-            }
-            let stream = self.core.by_key(watch.stream);
-            let valid = |stream: &Arc<Stream>| {
-                stream.watch_version.load(Ordering::Relaxed) == watch.version
-            };
-            match stream.filter(valid) {
-                Some(stream) => {
-                    self.watch[i].packets = counted;
-                    i += 1;
-                    self.process(&stream, Event::Look);
-                }
-                None => {
-                    self.watch.swap_remove(i);
-                    self.void_watches = self.void_watches.saturating_sub(1);
-                }
-            }
-        }
-    }
-
     /// One step of one stream.
     fn process(&mut self, stream: &Arc<Stream>, event: Event) {
         let mut inner = stream.inner.lock();
@@ -296,47 +252,6 @@ impl Monitor {
         inner.machine.step(self.now, policy, stall, &self.samples, event, &mut self.actions);
     }
 
-    /// Sets the watch bits, and lists the watched cells for the looks at each tick. Answers
-    /// whether a packet of theirs has come that the machine does not know.
-    fn watch(&mut self, stream: &Arc<Stream>, inner: &mut Inner) -> bool {
-        let core = Arc::clone(&self.core);
-        let (policy, stall) = (Arc::clone(&self.policy), self.log.stall());
-        let mut epochs = std::mem::take(&mut self.epochs);
-        epochs.clear();
-        inner.machine.watched(self.now, &policy, stall, &mut epochs);
-        inner.plane.watch(&core.cells, &epochs);
-        // A producer loads its word, then counts; this sets the bit, then reads the counts. With
-        // the fence between, a packet that missed the bit is in the counts read now, or its
-        // stores were still on their way: then the look at the next tick finds a difference to
-        // the counts listed now. (The producer has no fence: that tick is the promise.)
-        fence(Ordering::SeqCst);
-        self.cells.clear();
-        inner.plane.watched_cells(&core.cells, &epochs, &mut self.cells);
-        self.samples.clear();
-        if !epochs.is_empty() {
-            inner.plane.sample(&core.cells, &self.log, &mut self.samples);
-        }
-        let unknown = self.samples.iter().any(|(epoch, sample)| {
-            epochs.contains(epoch)
-                && inner
-                    .machine
-                    .known_packets(*epoch)
-                    .is_some_and(|known| known < sample.counts.packets)
-        });
-        if !inner.watched.iter().eq(self.cells.iter().map(|(cell, _)| cell)) {
-            let version = stream.watch_version.load(Ordering::Relaxed).wrapping_add(1);
-            stream.watch_version.store(version, Ordering::Relaxed);
-            self.void_watches += inner.watched.len();
-            inner.watched.clear();
-            for (cell, packets) in self.cells.drain(..) {
-                inner.watched.push(cell);
-                self.watch.push(Watch { cell, packets, stream: stream.key, version });
-            }
-        }
-        self.epochs = epochs;
-        unknown
-    }
-
     /// Cells that rest are handed to the collector; void deadlines are dropped when they are
     /// many.
     fn tidy(&mut self) {
@@ -360,14 +275,6 @@ impl Monitor {
             self.core.routes.collect();
         }
         self.tidy_deadlines();
-        if self.void_watches > self.watch.len() / 2 {
-            let core = Arc::clone(&self.core);
-            self.watch.retain(|watch| {
-                core.by_key(watch.stream).is_some_and(|stream| {
-                    stream.watch_version.load(Ordering::Relaxed) == watch.version
-                })
-            });
-            self.void_watches = 0;
-        }
+        self.tidy_watched();
     }
 }
