@@ -31,25 +31,38 @@ pub(crate) struct Deadlines {
     len: usize,
 }
 
+/// The earliest time is kept: very many streams may stand in one slot.
+#[derive(Debug)]
+struct Slot {
+    entries: Vec<Entry>,
+    earliest: Nanos,
+}
+
+impl Slot {
+    const EMPTY: Self = Self { entries: Vec::new(), earliest: Nanos::MAX };
+}
+
 #[derive(Debug)]
 struct Level {
-    slots: Vec<Vec<Entry>>,
+    slots: Vec<Slot>,
     occupied: [u64; SLOTS / 64],
 }
 
 impl Level {
     fn new() -> Self {
-        Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), occupied: [0; SLOTS / 64] }
+        Self { slots: (0..SLOTS).map(|_| Slot::EMPTY).collect(), occupied: [0; SLOTS / 64] }
     }
 
     fn push(&mut self, index: usize, entry: Entry) {
-        self.slots[index].push(entry);
+        let slot = &mut self.slots[index];
+        slot.entries.push(entry);
+        slot.earliest = slot.earliest.min(entry.at);
         self.occupied[index / 64] |= 1 << (index % 64);
     }
 
     fn take(&mut self, index: usize) -> Vec<Entry> {
         self.occupied[index / 64] &= !(1 << (index % 64));
-        std::mem::take(&mut self.slots[index])
+        std::mem::replace(&mut self.slots[index], Slot::EMPTY).entries
     }
 
     /// The first occupied slot at or after `from`.
@@ -116,7 +129,7 @@ impl Deadlines {
     /// before it at which the wheel has to be turned.
     pub(crate) fn next(&self) -> Option<Nanos> {
         match self.first() {
-            Some((0, index, _)) => self.levels[0].slots[index].iter().map(|entry| entry.at).min(),
+            Some((0, index, _)) => Some(self.levels[0].slots[index].earliest),
             Some((_, _, slot)) => Some(slot << SLOT_BITS),
             None if self.far.is_empty() => None,
             None => Some(self.far_turn() << SLOT_BITS),

@@ -33,6 +33,13 @@ pub struct Recorder {
     /// The cell whose flag word counts: its own, or the line that siblings share.
     home: NonNull<Cell>,
     published: NonNull<AtomicU64>,
+    rest: Box<Rest>,
+    _not_sync: PhantomData<std::cell::Cell<()>>,
+}
+
+/// What the packet path does not read: where there are very many recorders, every byte of one that
+/// a packet touches is cache that the cells do not get.
+struct Rest {
     index: CellIndex,
     /// The line that it shares with its siblings, and is an owner of.
     line: Option<CellIndex>,
@@ -41,8 +48,9 @@ pub struct Recorder {
     stream: Arc<Stream>,
     /// Keeps what the three pointers name.
     core: Arc<Core>,
-    _not_sync: PhantomData<std::cell::Cell<()>>,
 }
+
+const _: () = assert!(size_of::<Recorder>() == 32);
 
 // SAFETY: the pointers name atomics that `core` keeps alive; all else is `Send`. The one-writer
 // rule of a cell holds, because the recorder moves as a whole and cannot be shared.
@@ -69,12 +77,13 @@ impl Recorder {
         let home = NonNull::from(core.cells.get(at));
         let published = NonNull::from(core.clock.published_word());
         let _not_sync = PhantomData;
-        Self { cell, home, published, index, line, epoch, priority, stream, core, _not_sync }
+        let rest = Box::new(Rest { index, line, epoch, priority, stream, core });
+        Self { cell, home, published, rest, _not_sync }
     }
 
     #[inline]
     fn cell(&self) -> &Cell {
-        // SAFETY: cells live as long as `core`, which `self` holds.
+        // SAFETY: cells live as long as `core`, which `rest` holds.
         unsafe { self.cell.as_ref() }
     }
 
@@ -96,9 +105,11 @@ impl Recorder {
     }
 
     /// The same with a clock reading of its own (about 10 ns where the CPU's counter is usable).
+    /// Silence counts from exactly then, not from the next tick; and a stream whose inputs are all
+    /// recorded so keeps no tick going: the monitor wakes for its deadlines only.
     #[inline]
     pub fn record_precise(&mut self, packet: Packet) -> Verdict {
-        let now = self.core.clock.now();
+        let now = self.rest.core.clock.now();
         self.record_stamped(packet, now | PRECISE)
     }
 
@@ -112,7 +123,7 @@ impl Recorder {
         let published = unsafe { self.published.as_ref() }.load(Ordering::Relaxed);
         let previous = self.cell().last.load(Ordering::Relaxed) & !PRECISE;
         // Only a time that claims to be newer than the published one needs the clock.
-        let now = if at_ns > published { self.core.clock.now() } else { published };
+        let now = if at_ns > published { self.rest.core.clock.now() } else { published };
         self.record_stamped(packet, at_ns.min(now).max(previous) | PRECISE)
     }
 
@@ -136,13 +147,13 @@ impl Recorder {
             count(self.cell(), bytes, more, stamp);
             return plain_verdict(flags);
         }
-        watched(&self.core, self.index, Sum::of(Packet::unpack(bytes, more)), stamp)
+        watched(&self.rest.core, self.rest.index, Sum::of(Packet::unpack(bytes, more)), stamp)
     }
 
     /// Reports that the source has failed: the input is degraded at once, and this recorder's
     /// epoch ends (it answers *stale* from then on). An empty message is legal. Never waits.
     pub fn report_error(&mut self, message: &str) {
-        self.core.post(self.failed(message));
+        self.rest.core.post(self.failed(message));
     }
 
     /// Opens another producer of the same epoch, for another thread. May block for a moment.
@@ -155,36 +166,38 @@ impl Recorder {
     /// [`Error::StaleEpoch`] when the epoch is over.
     pub fn sibling(&mut self) -> Result<Recorder, Error> {
         let opened = {
-            let mut inner = self.stream.inner.lock();
-            inner.plane.open_sibling(&self.core.cells, self.stream.key, self.epoch)
+            let mut inner = self.rest.stream.inner.lock();
+            inner.plane.open_sibling(&self.rest.core.cells, self.rest.stream.key, self.rest.epoch)
         };
         let Some(index) = opened else {
-            let (priority, epoch) = (self.priority, Some(self.epoch));
+            let (priority, epoch) = (self.rest.priority, Some(self.rest.epoch));
             return Err(Error::StaleEpoch { priority, epoch });
         };
-        let cells = &self.core.cells;
-        let at = cells.home_of(self.index);
-        (self.home, self.line) = (NonNull::from(cells.get(at)), Some(at));
-        let (core, stream) = (Arc::clone(&self.core), Arc::clone(&self.stream));
-        Ok(Recorder::new(core, stream, index, self.epoch, self.priority))
+        let cells = &self.rest.core.cells;
+        let at = cells.home_of(self.rest.index);
+        let home = NonNull::from(cells.get(at));
+        (self.home, self.rest.line) = (home, Some(at));
+        let Rest { epoch, priority, .. } = *self.rest;
+        let (core, stream) = (Arc::clone(&self.rest.core), Arc::clone(&self.rest.stream));
+        Ok(Recorder::new(core, stream, index, epoch, priority))
     }
 
     /// Lends the cell to a foreign caller, who is the one writer from now on.
     #[cfg(feature = "capi")]
     pub(crate) fn lend(&self, kind: u32) -> Option<(Place, u32)> {
-        self.core.cells.lend(self.index, kind)
+        self.rest.core.cells.lend(self.rest.index, kind)
     }
 
     /// The loan is over, and the recorder closed.
     #[cfg(feature = "capi")]
     pub(crate) fn take_back(self) {
-        self.core.cells.take_back(self.index);
+        self.rest.core.cells.take_back(self.rest.index);
     }
 
     /// [`report_error`](Self::report_error), to be done when no lock is held.
     #[cfg(feature = "capi")]
     pub(crate) fn error_report(&self, message: &str) -> impl FnOnce() + use<> {
-        let (core, report) = (Arc::clone(&self.core), self.failed(message));
+        let (core, report) = (Arc::clone(&self.rest.core), self.failed(message));
         move || core.post(report)
     }
 
@@ -192,43 +205,43 @@ impl Recorder {
         let event = Event::Error {
             // The activation may have been renumbered since.
             priority: None,
-            epoch: Some(self.epoch),
+            epoch: Some(self.rest.epoch),
             message: message.to_owned(),
         };
-        Msg::Stream(Arc::clone(&self.stream), event)
+        Msg::Stream(Arc::clone(&self.rest.stream), event)
     }
 
     /// The epoch it records for.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        self.epoch
+        self.rest.epoch
     }
 
     /// The input's priority when it was opened.
     #[must_use]
     pub fn priority(&self) -> Priority {
-        self.priority
+        self.rest.priority
     }
 
     /// The stream's id.
     #[must_use]
     pub fn stream(&self) -> &str {
-        &self.stream.id
+        &self.rest.stream.id
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
         let last = {
-            let mut inner = self.stream.inner.lock();
-            inner.plane.recorder_closed(&self.core.cells, self.epoch, self.index)
+            let mut inner = self.rest.stream.inner.lock();
+            inner.plane.recorder_closed(&self.rest.core.cells, self.rest.epoch, self.rest.index)
         };
-        for cell in [Some(self.index), self.line].into_iter().flatten() {
-            self.core.cells.release(cell);
+        for cell in [Some(self.rest.index), self.rest.line].into_iter().flatten() {
+            self.rest.core.cells.release(cell);
         }
-        if last && !self.stream.is_gone() {
-            let event = Event::Closed { epoch: self.epoch };
-            self.core.post(Msg::Stream(Arc::clone(&self.stream), event));
+        if last && !self.rest.stream.is_gone() {
+            let event = Event::Closed { epoch: self.rest.epoch };
+            self.rest.core.post(Msg::Stream(Arc::clone(&self.rest.stream), event));
         }
     }
 }
@@ -237,8 +250,8 @@ impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recorder")
             .field("stream", &self.stream())
-            .field("priority", &self.priority)
-            .field("epoch", &self.epoch)
+            .field("priority", &self.rest.priority)
+            .field("epoch", &self.rest.epoch)
             .finish_non_exhaustive()
     }
 }

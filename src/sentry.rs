@@ -53,6 +53,9 @@ struct Sentry {
     more: Option<Box<Box<[Point]>>>,
     /// Which of the stream's entries in the list of watched cells are valid.
     watch_version: u32,
+    /// It keeps no tick going, because its packets are stamped by clock readings. One that is not
+    /// is for the machine to know.
+    precise: bool,
 }
 
 const _: () = assert!(size_of::<Sentry>() == 64);
@@ -106,9 +109,10 @@ impl Sentries {
     }
 
     /// The stream is at rest as long as each of these delivers; with none of them it is not at
-    /// rest.
-    pub(crate) fn rest(&mut self, stream: StreamKey, points: &[Point]) {
+    /// rest. `precise`: by packets that are stamped by clock readings.
+    pub(crate) fn rest(&mut self, stream: StreamKey, points: &[Point], precise: bool) {
         let sentry = self.of(stream);
+        sentry.precise = precise;
         for (at, place) in sentry.points.iter_mut().enumerate() {
             *place = points.get(at).copied().unwrap_or_default();
         }
@@ -148,6 +152,12 @@ impl Sentries {
         self.slots.get(entry.stream.slot as usize).is_some_and(|sentry| sentry.holds(entry))
     }
 
+    /// An entry that was due comes again at another time.
+    pub(crate) fn rearm(&mut self, entry: Entry, at: Nanos) -> Entry {
+        self.of(entry.stream).at = at;
+        Entry { at, ..entry }
+    }
+
     /// Looks at entries that are due, in their order, some at a time.
     pub(crate) fn look(
         &mut self,
@@ -177,7 +187,7 @@ impl Sentries {
                     continue;
                 };
                 let next = sentry.next(now, stamps, cells, log);
-                sentry.at = next.unwrap_or(0);
+                sentry.at = 0;
                 found.push(next.map_or(Found::Due, Found::Rests));
             }
         }
@@ -200,6 +210,9 @@ impl Sentry {
     ) -> Option<Nanos> {
         let until = |stamps: &[u64; 2], span: Nanos| {
             let settled = stamps.iter().filter(|raw| **raw & !PRECISE != 0);
+            if self.precise && settled.clone().any(|raw| raw & PRECISE == 0) {
+                return None;
+            }
             let last = settled.map(|raw| log.settled(*raw)).max()?;
             // What a stall did to the time of a packet, the machine is to know.
             let until = Some(last.saturating_add(span)).filter(|until| *until > now);
@@ -250,9 +263,9 @@ mod tests {
             cells.get(cell).last.store(at, Release);
         }
         let entry = sentries.arm(KEY, 1_000).unwrap();
-        sentries.rest(KEY, &points);
+        sentries.rest(KEY, &points, false);
         assert_eq!(look(&mut sentries, 1_000, entry, &cells), Found::Rests(1_030));
-        let entry = Entry { at: 1_030, ..entry };
+        let entry = sentries.rearm(entry, 1_030);
         assert!(sentries.is_valid(&entry));
         assert_eq!(look(&mut sentries, 1_030, entry, &cells), Found::Due, "b is silent");
         assert!(!sentries.is_valid(&entry), "who is asked arms it anew");
@@ -271,12 +284,21 @@ mod tests {
         let (cells, mut sentries) = (Cells::new(), Sentries::default());
         let [home, by_id] = [(); 2].map(|()| cells.acquire(KEY));
         cells.get(home).last.store(10, Release);
-        sentries.rest(KEY, &[Point { cell: home, by_id, span: 50 }]);
+        sentries.rest(KEY, &[Point { cell: home, by_id, span: 50 }], false);
         let entry = sentries.arm(KEY, 60).unwrap();
         assert_eq!(look(&mut sentries, 60, entry, &cells), Found::Due);
         cells.get(by_id).last.store(30, Release);
         let entry = sentries.arm(KEY, 60).unwrap();
         assert_eq!(look(&mut sentries, 60, entry, &cells), Found::Rests(80));
+        // They keep no tick going, and one of them is stamped without the clock.
+        sentries.rest(KEY, &[Point { cell: home, by_id, span: 50 }], true);
+        let entry = sentries.rearm(entry, 80);
+        cells.get(home).last.store(40 | PRECISE, Release);
+        cells.get(by_id).last.store(50, Release);
+        assert_eq!(look(&mut sentries, 80, entry, &cells), Found::Due);
+        cells.get(by_id).last.store(50 | PRECISE, Release);
+        let entry = sentries.arm(KEY, 80).unwrap();
+        assert_eq!(look(&mut sentries, 80, entry, &cells), Found::Rests(100));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! readable memory. A slab may outlive its engine (the C ABI keeps it for the next one): a foreign
 //! caller that comes too late finds a dead cell, and never freed memory.
 
+mod lanes;
 #[cfg(feature = "capi")]
 mod loans;
 
@@ -14,6 +15,7 @@ use std::mem::size_of;
 
 use crossbeam_utils::CachePadded;
 
+use self::lanes::{Lanes, PAGE_CELLS};
 #[cfg(feature = "capi")]
 pub(crate) use self::loans::{LOAN_BITS, Place, index_of};
 use crate::cell::Cell;
@@ -54,8 +56,7 @@ struct Book {
     entries: Vec<Entry>,
     /// Where the chunks begin: for leak checkers, who take a pointer into their middle for lost.
     allocations: Vec<AtomicPtr<u8>>,
-    /// First in, first out: a cell rests as long as possible before it is used again.
-    free: VecDeque<CellIndex>,
+    free: Lanes,
     /// Let go, but not yet known to be unread.
     resting: Vec<CellIndex>,
     /// Cells of engines before this one that rest, by the system's time since when.
@@ -115,7 +116,7 @@ impl Cells {
             book: Mutex::new(Book {
                 entries: vec![nobody],
                 allocations: Vec::new(),
-                free: VecDeque::new(),
+                free: Lanes::default(),
                 resting: Vec::new(),
                 passed: VecDeque::new(),
                 next_tag: 1,
@@ -163,13 +164,17 @@ impl Cells {
     /// The same with the tag of an epoch that exists: for its further producers.
     pub(crate) fn acquire_tagged(&self, stream: StreamKey, tag: Option<u32>) -> CellIndex {
         let mut book = self.book.lock();
-        let index = match book.free.pop_front() {
+        let lane = lanes::mine();
+        let index = match book.free.take(lane) {
             Some(index) => index,
             None => {
+                // A page for this thread; the first one has no cell 0.
                 let index = u32::try_from(book.entries.len()).unwrap_or(u32::MAX);
                 assert!(locate(index).0 < CHUNKS, "more than 268 million cells in one engine");
                 self.ensure_chunk(&mut book, locate(index).0);
-                book.entries.push(Entry { owners: 0, stream });
+                let end = (index | (PAGE_CELLS - 1)) + 1;
+                book.entries.resize(end as usize, Entry { owners: 0, stream });
+                book.free.add_page(lane, index + 1..end);
                 index
             }
         };
@@ -214,7 +219,7 @@ impl Cells {
 
     /// Cells that nobody can be reading any more: ready for use.
     pub(crate) fn recycle(&self, cells: &[CellIndex]) {
-        self.book.lock().free.extend(cells);
+        self.book.lock().free.put(cells.iter().copied());
     }
 
     /// The stream that a cell in use belongs to.
@@ -271,7 +276,7 @@ impl Cells {
     pub(crate) fn usage(&self) -> (usize, usize) {
         let book = self.book.lock();
         let made = book.entries.len() - 1;
-        (made - book.free.len() - book.resting.len(), made)
+        (made - book.free.all().count() - book.resting.len(), made)
     }
 }
 
@@ -338,7 +343,7 @@ mod tests {
             cells.get(*index).packets.store(u64::from(*index), Ordering::Relaxed);
         }
         assert!(all.iter().all(|i| cells.get(*i).packets.load(Ordering::Relaxed) == u64::from(*i)));
-        assert_eq!(cells.usage(), (10_000, 10_000));
+        assert_eq!(cells.usage(), (10_000, 10_047), "whole pages");
     }
 
     #[test]

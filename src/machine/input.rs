@@ -87,6 +87,8 @@ pub(crate) struct Run {
     /// Armed, and its own packet has put it on the air; whether that was a keyframe.
     pub(crate) cut: bool,
     pub(crate) aligned: bool,
+    /// The last packet was stamped by a clock reading: it needs no published time.
+    pub(crate) precise: bool,
     /// The latest moment at which the last packet can have come; silence counts from here.
     pub(crate) last: Option<Nanos>,
     /// The last packet's stamp.
@@ -162,6 +164,8 @@ pub(crate) struct Sample {
     pub(crate) stamp: Nanos,
     /// The latest moment at which that packet can have come.
     pub(crate) settled: Nanos,
+    /// It was stamped by a clock reading.
+    pub(crate) precise: bool,
     /// The epoch's producer has made the armed cut; whether that was a keyframe.
     pub(crate) cut: bool,
     pub(crate) aligned: bool,
@@ -199,6 +203,7 @@ impl Run {
             open: false,
             cut: false,
             aligned: false,
+            precise: false,
             last: None,
             stamp: None,
             counts: Counts::default(),
@@ -235,6 +240,7 @@ impl Run {
         if now.packets > 0 {
             self.last = self.last.max(Some(sample.settled));
             self.stamp = self.stamp.max(Some(sample.stamp));
+            self.precise = sample.precise;
         }
         moved
     }

@@ -321,8 +321,13 @@ impl Machine {
 
     /// How many inputs keep the engine's clock ticking: cold ones that run, hot ones that are
     /// open, and hot ones that were heard by id less than T ago. Not those that are switched off,
-    /// but for one that is still on the air.
+    /// but for one that is still on the air. And none
+    /// of a stream whose producers all stamp by the clock themselves.
     pub(crate) fn ticking(&self) -> usize {
+        let mut runs = self.inputs.iter().filter_map(|input| input.run.as_ref());
+        if self.leaving.is_none() && runs.all(|run| run.precise) {
+            return 0;
+        }
         let inputs = self.inputs.iter().filter(|input| {
             let counts = input.enabled || self.active == Some(input.priority());
             input.run.as_ref().is_some_and(|run| {

@@ -42,7 +42,10 @@ impl Monitor {
             for (entry, found) in due.entries.drain(..).zip(&due.found) {
                 match found {
                     Found::Void => continue,
-                    Found::Rests(at) => self.deadlines.insert(Entry { at: *at, ..entry }),
+                    Found::Rests(next) => {
+                        let at = self.sentries.rearm(entry, self.at_a_tick(*next));
+                        self.deadlines.insert(at);
+                    }
                     Found::Due => due.steps.push(entry),
                 }
                 self.core.stats.looked(self.now.saturating_sub(entry.at));
@@ -77,7 +80,7 @@ impl Monitor {
         if !rests {
             self.points.clear();
         }
-        self.sentries.rest(stream.key, &self.points);
+        self.sentries.rest(stream.key, &self.points, ticking == 0);
         let Some(next) = next else { return };
         // A deadline that is due and was not acted on would spin: look again at the next
         // millisecond instead.
@@ -86,10 +89,21 @@ impl Monitor {
             "the machine left something undone: {}",
             inner.machine.undone(self.now, &policy, stall)
         );
-        let at = next.max(self.now + 1_000_000 * Nanos::from(next <= self.now));
+        let mut at = next.max(self.now + 1_000_000 * Nanos::from(next <= self.now));
+        if rests {
+            at = self.at_a_tick(at);
+        }
         if let Some(entry) = self.sentries.arm(stream.key, at) {
             self.deadlines.insert(entry);
         }
+    }
+
+    /// When to look at a stream at rest that would be silent at `next`: at the tick before that,
+    /// so that streams share their wake-ups. Only one that has not delivered by then is looked at
+    /// at the exact time.
+    fn at_a_tick(&self, next: Nanos) -> Nanos {
+        let tick = next - next % self.core.tick_ns().max(1);
+        if tick > self.now { tick } else { next }
     }
 
     /// A void entry would wake the monitor for nothing.

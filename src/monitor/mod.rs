@@ -44,6 +44,8 @@ pub(crate) struct Monitor {
     void_watches: usize,
     /// Where the next look at them begins.
     watch_from: usize,
+    /// Ticks that new ones among them want, whether or not anything else does.
+    scans_left: usize,
     sentries: Sentries,
     /// Inputs that keep the clock ticking, over all streams.
     ticking: usize,
@@ -77,6 +79,7 @@ impl Monitor {
             watch: Vec::new(),
             void_watches: 0,
             watch_from: 0,
+            scans_left: 0,
             sentries: Sentries::default(),
             ticking: 0,
             resting: VecDeque::new(),
@@ -113,6 +116,8 @@ impl Monitor {
         core.stats.wakes.fetch_add(1, Ordering::Relaxed);
         let tick = core.tick_ns();
         self.now = core.clock.now().max(self.now);
+        // The next tick, on the same beat as the looks at streams at rest.
+        let beat = self.now - self.now % tick + tick;
         let late = self.plan.map_or(0, |plan| self.now.saturating_sub(plan));
         let stalled = late > (4 * tick).max(STALL_MIN_NS);
         core.clock.publish(self.now);
@@ -133,13 +138,14 @@ impl Monitor {
         }
         self.hear_packets();
         if self.now >= self.next_scan {
-            self.next_scan = self.now + tick;
+            self.next_scan = beat;
             self.look_at_watched();
         }
         self.look_at_due();
         self.tidy();
 
-        let tick_at = (self.ticking > 0).then(|| self.now + tick);
+        let ticks = self.ticking > 0 || self.scans_left > 0;
+        let tick_at = ticks.then_some(beat);
         let more = (!core.inbox.is_empty()).then_some(self.now);
         let next = [more, tick_at, self.next_deadline()].into_iter().flatten().min();
         // The monitor's own work is not a stall, and neither is a driver call that is over time.

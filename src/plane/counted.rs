@@ -19,7 +19,9 @@ impl Plane {
             let counts_gone = gone.map(|gone| gone.counts).unwrap_or_default();
             let mut sample = Sample { counts: counts_gone, ..Sample::default() };
             let mut latest = |raw: u64| {
-                sample.stamp = sample.stamp.max(raw & !PRECISE);
+                if raw & !PRECISE >= sample.stamp {
+                    (sample.stamp, sample.precise) = (raw & !PRECISE, raw & PRECISE != 0);
+                }
                 sample.settled = sample.settled.max(log.settled(raw));
             };
             if let Some(gone) = gone.filter(|gone| gone.counts.packets > 0) {

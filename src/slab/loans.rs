@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::mem::size_of;
 
+use super::lanes::Lanes;
 use super::{
     CHUNKS, CellIndex, Cells, DOUBLINGS, END, FIRST_CHUNK, IN_SMALLER, LARGEST_CHUNK, allocation,
     chunk_layout, locate,
@@ -96,11 +97,13 @@ impl Cells {
         let mut guard = self.book.lock();
         let book = &mut *guard;
         while book.passed.front().is_some_and(|(since, _)| now.saturating_sub(*since) >= rest) {
-            book.free.extend(book.passed.pop_front().into_iter().flat_map(|(_, cells)| cells));
+            let rested = book.passed.pop_front();
+            book.free.put(rested.into_iter().flat_map(|(_, cells)| cells));
         }
         let mut unused = vec![false; book.entries.len()];
         let at_rest = book.passed.iter().flat_map(|(_, cells)| cells);
-        at_rest.chain(&book.free).for_each(|index| unused[*index as usize] = true);
+        let at_rest = at_rest.copied().chain(book.free.all());
+        at_rest.for_each(|index| unused[index as usize] = true);
         let used = (1..book.entries.len()).filter(|index| !unused[*index]);
         let used: Vec<_> = used.map(|index| index as CellIndex).collect();
         for index in &used {
@@ -123,7 +126,7 @@ impl Cells {
     pub(crate) fn clear(&self) {
         let mut book = self.book.lock();
         book.entries.truncate(1);
-        book.free = VecDeque::new();
+        book.free = Lanes::default();
         book.resting = Vec::new();
         book.passed = VecDeque::new();
         self.told.store(END, Ordering::Relaxed);
