@@ -1,16 +1,31 @@
 //! What a packet costs a C caller, through the shared library and from the static one, beside the
 //! same code in place. Builds `capi/calls.c` against both, runs each in several processes (the
-//! address layout of one alone can double its numbers), and prints medians. `--quick`: one
-//! process and few rounds, for its self-checks. See README.md here.
+//! address layout of one alone can double its numbers), and prints medians, and the lines of the
+//! goals. `--quick`: one process and few rounds. See README.md here.
+
+#[path = "support/mod.rs"]
+mod support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-const LAUNCHES: usize = 5;
-/// What the library's calls are compared with: the same code, handle check included.
-const CHECKED: &str = "in place, by checked handle";
+use crate::support::{Figures, Goal, Launches, Mode, bar, median};
 
+const SIZES: [usize; 3] = [10, 1_000, 100_000];
+/// As `calls.c` names them: key, and what the table says.
+const CALLS: [(&str, &str); 8] = [
+    ("floor", "F: bare store"),
+    ("pointer", "in place, by pointer"),
+    ("checked", "in place, by checked handle"),
+    ("bytes", "`changeover_record_bytes`"),
+    ("record", "`changeover_record`, all fields"),
+    ("batch", "`changeover_record_batch` of 7, a packet"),
+    ("by_id", "`changeover_record_packet` (by id)"),
+    ("precise", "`changeover_record_precise`"),
+];
+
+/// Builds the caller against a library.
 fn built(name: &str, link: &[&str]) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let libraries = std::env::current_exe().expect("this program").parent().unwrap().to_owned();
@@ -25,54 +40,76 @@ fn built(name: &str, link: &[&str]) -> PathBuf {
     out
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// One process of the caller: for each size and call the median ns of a packet (`/ns`), and the
+/// medians of the rounds' differences (`/over`) and ratios: of all to the checked code in place
+/// (`/over`), of the batch to the single call (`/single_x`).
+fn measure(program: &Path, rounds: usize, sizes: &[usize]) -> Figures {
+    let most = sizes[sizes.len() - 1].to_string();
+    let out = Command::new(program).args([rounds.to_string(), most]).output().expect("it runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let mut samples: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for line in String::from_utf8(out.stdout).expect("text").lines() {
+        let (key, ns) = line.split_once('\t').expect("a key and a value");
+        samples.entry(key.to_owned()).or_default().push(ns.parse().expect("ns"));
+    }
+    let mut figures = Figures::new();
+    for streams in sizes {
+        let of = |key: &str| &samples[&format!("{streams}/{key}")];
+        for (key, _) in CALLS {
+            let rounds = of(key).iter().zip(of("checked"));
+            let over = median(&rounds.map(|(ns, checked)| ns - checked).collect::<Vec<_>>());
+            figures.insert(format!("{streams}/{key}/ns"), median(of(key)));
+            figures.insert(format!("{streams}/{key}/over"), over);
+        }
+        let rounds = of("batch").iter().zip(of("bytes"));
+        let ratio = median(&rounds.map(|(batch, single)| batch / single).collect::<Vec<_>>());
+        figures.insert(format!("{streams}/batch/single_x"), ratio);
+    }
+    figures
 }
 
-/// By streams, place in the order of measurement, and name.
-type Medians = BTreeMap<(usize, usize, String), f64>;
-
-/// Median ns per packet of each variant.
-fn measure(program: &Path, rounds: usize) -> Medians {
-    let out = Command::new(program).arg(rounds.to_string()).output().expect("it runs");
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    let mut all: BTreeMap<(usize, usize, String), Vec<f64>> = BTreeMap::new();
-    let mut places: Vec<String> = Vec::new();
-    for line in String::from_utf8(out.stdout).unwrap().lines() {
-        let mut fields = line.split('\t');
-        let streams = fields.next().unwrap().parse().unwrap();
-        let variant = fields.next().unwrap().to_owned();
-        let place = places.iter().position(|known| *known == variant).unwrap_or(places.len());
-        if place == places.len() {
-            places.push(variant.clone());
+fn print_table(library: &str, launches: &Launches, sizes: &[usize]) {
+    for streams in sizes {
+        for (key, name) in CALLS {
+            let ns = launches.spread(&format!("{streams}/{key}/ns"), 2);
+            let over = launches.median(&format!("{streams}/{key}/over"));
+            println!("| {streams} | {name} | {library} | {ns} | {over:+.2} |");
         }
-        all.entry((streams, place, variant))
-            .or_default()
-            .push(fields.next().unwrap().parse().unwrap());
     }
-    all.into_iter().map(|(key, mut values)| (key, median(&mut values))).collect()
 }
 
 fn main() -> ExitCode {
-    let quick = std::env::args().any(|arg| arg == "--quick");
-    let (launches, rounds) = if quick { (1, 5) } else { (LAUNCHES, 51) };
-    let system = ["-lpthread", "-ldl", "-lm"];
-    let shared = built("shared", &["-L@LIB@", "-lchangeover", "-Wl,-rpath,@LIB@"]);
-    let mut link = vec!["@LIB@/libchangeover.a"];
-    link.extend(system);
-    let archive = built("static", &link);
+    let mode = Mode::of_arguments();
+    let rounds = match mode {
+        Mode { measures: false, .. } => 3,
+        Mode { quick: true, .. } => 21,
+        Mode { quick: false, .. } => 51,
+    };
+    let launches = if mode.measures { mode.launches() } else { 1 };
+    // There is no goal at 100,000 that is not one at 10.
+    let sizes = if mode.quick || !mode.measures { &SIZES[..2] } else { &SIZES };
+    let of = |program: PathBuf| {
+        Launches((0..launches).map(|_| measure(&program, rounds, sizes)).collect())
+    };
+    let shared = of(built("shared", &["-L@LIB@", "-lchangeover", "-Wl,-rpath,@LIB@"]));
+    let archive = of(built("static", &["@LIB@/libchangeover.a", "-lpthread", "-ldl", "-lm"]));
+
     println!("| streams x 2 | call | library | ns a packet | over the checked code in place, ns |");
     println!("|---|---|---|---|---|");
-    for (library, program) in [("shared", shared), ("static", archive)] {
-        let runs: Vec<_> = (0..launches).map(|_| measure(&program, rounds)).collect();
-        for key in runs[0].keys() {
-            let here = |run: &Medians| run[key];
-            let beside = |run: &Medians| run[key] - run[&(key.0, 2, CHECKED.to_owned())];
-            let ns = median(&mut runs.iter().map(here).collect::<Vec<_>>());
-            let over = median(&mut runs.iter().map(beside).collect::<Vec<_>>());
-            println!("| {} | {} | {library} | {ns:.2} | {over:+.2} |", key.0, key.2);
-        }
-    }
+    print_table("shared", &shared, sizes);
+    print_table("static", &archive, sizes);
+    println!();
+    // The worse of the sizes whose cells are in a cache: where they come from memory the misses
+    // hide the call.
+    let worse = |library: &Launches| {
+        let over = |streams: usize| library.median(&format!("{streams}/bytes/over"));
+        over(10).max(over(1_000))
+    };
+    bar("c_shared_over_inline_ns", worse(&shared), Goal::AtMost(1.5));
+    bar("c_static_over_inline_ns", worse(&archive), Goal::AtMost(0.5));
+    let batches = [&shared, &archive].into_iter().flat_map(|library| {
+        sizes.iter().map(|streams| library.median(&format!("{streams}/batch/single_x")))
+    });
+    bar("c_batch_per_packet_x", batches.fold(0.0, f64::max), Goal::AtMost(1.0));
     ExitCode::SUCCESS
 }

@@ -95,7 +95,7 @@ impl Launches {
 // --- Goals ---
 
 /// Which side of the goal is the good one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Goal {
     AtMost(f64),
     AtLeast(f64),
