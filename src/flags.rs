@@ -6,18 +6,18 @@ use bytemuck::NoUninit;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum Gate {
-    /// The epoch is over.
+    /// The epoch is over. Also what memory says that was never used.
     Stale = 0,
     /// Count, do not forward.
-    Drop = 1,
+    Drop = 2,
     /// Count and forward.
-    Forward = 2,
+    Forward = 3,
     /// The next packet makes the cut.
-    Armed = 3,
+    Armed = 4,
     /// A cut is being made; whoever finds it completes it.
-    Cutting = 4,
+    Cutting = 5,
     /// The word that counts is that of another cell, named in the cut field.
-    Moved = 5,
+    Moved = 7,
     /// The next packet that begins a video keyframe makes the cut.
     ArmedKey = 6,
 }
@@ -48,11 +48,11 @@ impl Flags {
     #[inline]
     pub(crate) fn gate(self) -> Gate {
         match self.0 & 7 {
-            1 => Gate::Drop,
-            2 => Gate::Forward,
-            3 => Gate::Armed,
-            4 => Gate::Cutting,
-            5 => Gate::Moved,
+            2 => Gate::Drop,
+            3 => Gate::Forward,
+            4 => Gate::Armed,
+            5 => Gate::Cutting,
+            7 => Gate::Moved,
             6 => Gate::ArmedKey,
             _ => Gate::Stale,
         }
@@ -61,8 +61,14 @@ impl Flags {
     /// Drop or forward, unwatched, no gaps wanted: nothing to do but to count and to answer.
     #[inline]
     pub(crate) fn is_plain(self) -> bool {
-        let low = self.0 & (7 | WATCH | LEARN);
-        low == Gate::Drop as u64 || low == Gate::Forward as u64
+        // One comparison for both: of a cell that is not in a cache, everything waits for this word.
+        self.0 & (6 | WATCH | LEARN) == Gate::Drop as u64
+    }
+
+    /// What a plain word says: forward, or drop.
+    #[inline]
+    pub(crate) fn forwards(self) -> bool {
+        self.0 & 1 != 0
     }
 
     #[inline]
@@ -126,6 +132,13 @@ mod tests {
         assert!(learning.learning(false).is_plain());
         assert_eq!(learning.with(Gate::Drop, 9).learning(false).aligned(false).tag(), 0x02BC_DEF1);
         assert!(learning.with(Gate::Drop, 9).learns());
+        let all = [Gate::Stale, Gate::Drop, Gate::Forward, Gate::Armed, Gate::Cutting, Gate::Moved];
+        for gate in all.into_iter().chain([Gate::ArmedKey]) {
+            let word = forward.with(gate, 7);
+            assert_eq!((word.gate(), word.cut()), (gate, 7));
+            assert_eq!(word.is_plain(), matches!(gate, Gate::Drop | Gate::Forward));
+            assert!(!word.is_plain() || word.forwards() == (gate == Gate::Forward));
+        }
         assert!(forward.is_plain() && !forward.watched(true).is_plain() && !flags.is_plain());
     }
 }

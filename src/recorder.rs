@@ -274,7 +274,7 @@ pub(crate) fn count(cell: &Cell, bytes: u32, more: u64, stamp: u64) {
 /// What a plain word answers.
 #[inline]
 pub(crate) fn plain_verdict(flags: Flags) -> Verdict {
-    if flags.gate() == Gate::Forward { Verdict::Forward(flags.cut()) } else { Verdict::Drop }
+    if flags.forwards() { Verdict::Forward(flags.cut()) } else { Verdict::Drop }
 }
 
 pub(crate) fn note_gap(cell: &Cell, stamp: u64) {
@@ -342,7 +342,7 @@ pub(crate) fn record_by_id(core: &Core, index: CellIndex) -> Verdict {
         return record_by_id_watched(core, index, home);
     }
     count_by_id(cell, core.clock.published_word().load(Ordering::Relaxed));
-    if flags.gate() == Gate::Forward { Verdict::Forward(flags.cut()) } else { Verdict::Drop }
+    plain_verdict(flags)
 }
 
 #[inline]

@@ -1,10 +1,11 @@
 //! CPU time of one datagram through the relay, beside a plain loop that receives and sends, in
 //! turns.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::gstreamer::FallbackSwitch;
 use crate::relay::{Kind, Relay};
 use crate::support::{Mode, figure, median, threads};
 use crate::wire::{DATAGRAM, Receiver, sharpen_sleep, socket};
@@ -20,15 +21,39 @@ const TIMEOUT_MS: i64 = 200;
 const PLAIN: [&str; 1] = ["plain"];
 const RELAY: [&str; 3] = ["input-0", "input-1", "changeover-mon"];
 
+/// CPU time, us: all that a relay has used, and of it the monitor's.
+type Used<'a> = &'a dyn Fn() -> (f64, f64);
+
+/// changeover's relay beside the plain loop.
 pub(crate) fn run(per_second: u64, mode: Mode) {
-    let rounds = if mode.quick { 4 } else { 10 };
     // Threads begin where the one that starts them is: both relays on one core, what feeds them
     // and what they feed on the other, so that neither is luckier with its place.
     stay_on(0);
     let receiver = Receiver::start();
     stay_on(1);
     let relay = Relay::start(Kind::Hot, TIMEOUT_MS, receiver);
-    let receiver = &relay.receiver;
+    compare(per_second, mode, &relay.receiver, relay.addrs(), &|| cpu(&RELAY));
+}
+
+/// GStreamer's `fallbackswitch` beside the plain loop.
+pub(crate) fn run_gstreamer(per_second: u64, mode: Mode) {
+    stay_on(0);
+    let receiver = Receiver::start();
+    stay_on(1);
+    let timeout = Duration::from_millis(TIMEOUT_MS.unsigned_abs());
+    let relay = FallbackSwitch::start(timeout, receiver.addr);
+    compare(per_second, mode, &receiver, relay.addrs, &|| (relay.cpu_us(), 0.0));
+}
+
+/// Turn by turn: the plain loop, and the relay that listens at `addrs`.
+fn compare(
+    per_second: u64,
+    mode: Mode,
+    receiver: &Receiver,
+    addrs: [SocketAddr; 2],
+    used: Used<'_>,
+) {
+    let rounds = if mode.quick { 4 } else { 10 };
     let (input, output) = (socket(), socket());
     let plain_addr = input.local_addr().expect("bound");
     output.connect(receiver.addr).expect("loopback");
@@ -45,15 +70,15 @@ pub(crate) fn run(per_second: u64, mode: Mode) {
         });
         plain.expect("a thread");
         stay_on(0);
-        let [main, backup] = relay.addrs();
+        let [main, backup] = addrs;
         let mut feeder = Alternating::new(per_second, [plain_addr, main], backup);
         // Both are warm, and the main input is on the air.
         feeder.feed(0, TURN);
         feeder.feed(1, TURN);
         let mut found = Found::default();
         for _ in 0..rounds {
-            let plain = turn(&mut feeder, 0, &PLAIN, receiver);
-            let relayed = turn(&mut feeder, 1, &RELAY, receiver);
+            let plain = turn(&mut feeder, 0, &|| cpu(&PLAIN), receiver);
+            let relayed = turn(&mut feeder, 1, used, receiver);
             let (Some(plain), Some(relayed)) = (plain, relayed) else { break };
             found.plain.push(plain.0);
             found.relay.push(relayed.0);
@@ -94,15 +119,15 @@ fn cpu(names: &[&str]) -> (f64, f64) {
 fn turn(
     feeder: &mut Alternating,
     whose: usize,
-    names: &[&str],
+    used: Used<'_>,
     to: &Receiver,
 ) -> Option<(f64, f64)> {
     for _ in 0..RETRIES {
         drop(to.take());
-        let before = cpu(names);
+        let before = used();
         let sent = feeder.feed(whose, TURN);
         std::thread::sleep(Duration::from_millis(3));
-        let after = cpu(names);
+        let after = used();
         std::thread::sleep(Duration::from_millis(10));
         let arrived = to.take().iter().filter(|arrival| arrival.feed == whose as u8).count();
         if arrived * 1_000 >= sent * 995 {
@@ -117,13 +142,13 @@ fn turn(
 struct Alternating {
     socket: UdpSocket,
     period: Duration,
-    to: [std::net::SocketAddr; 2],
-    backup: std::net::SocketAddr,
+    to: [SocketAddr; 2],
+    backup: SocketAddr,
     number: u64,
 }
 
 impl Alternating {
-    fn new(per_second: u64, to: [std::net::SocketAddr; 2], backup: std::net::SocketAddr) -> Self {
+    fn new(per_second: u64, to: [SocketAddr; 2], backup: std::net::SocketAddr) -> Self {
         sharpen_sleep();
         let period = Duration::from_nanos(1_000_000_000 / per_second);
         Self { socket: socket(), period, to, backup, number: 0 }
@@ -149,7 +174,7 @@ impl Alternating {
         sent as usize
     }
 
-    fn send(&mut self, feed: u8, to: std::net::SocketAddr) {
+    fn send(&mut self, feed: u8, to: SocketAddr) {
         let mut datagram = [0x47; DATAGRAM];
         datagram[0] = feed;
         datagram[1..9].copy_from_slice(&self.number.to_le_bytes());

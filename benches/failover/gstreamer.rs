@@ -13,7 +13,7 @@ const LIFE: &str = "300";
 
 /// Why it cannot be measured here, if it cannot.
 pub(crate) fn missing() -> Option<String> {
-    let asked = command("gst-inspect-1.0").args(["--exists", "fallbackswitch"]).output();
+    let asked = command("gst-inspect-1.0").arg("fallbackswitch").output();
     match asked {
         Ok(answer) if answer.status.success() => None,
         Ok(_) => Some("GStreamer is here, the plugin is not (gstreamer.sh --install)".to_owned()),
@@ -59,6 +59,22 @@ impl FallbackSwitch {
         // Until it listens.
         std::thread::sleep(Duration::from_millis(1_000));
         Self { child, addrs }
+    }
+}
+
+impl FallbackSwitch {
+    /// CPU time of all its threads, us.
+    pub(crate) fn cpu_us(&self) -> f64 {
+        // `timeout` has one child.
+        let own = self.child.id();
+        let child = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children"));
+        let child = child.expect("this system tells").trim().to_owned();
+        let tasks = std::fs::read_dir(format!("/proc/{child}/task")).expect("it runs");
+        let ns = tasks.flatten().filter_map(|task| {
+            let account = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+            account.split_whitespace().next()?.parse::<f64>().ok()
+        });
+        ns.sum::<f64>() / 1e3
     }
 }
 

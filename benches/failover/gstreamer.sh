@@ -18,7 +18,7 @@ skip() {
 }
 
 installed() {
-    GST_PLUGIN_PATH=${GST_PLUGIN_PATH-$home/plugin} gst-inspect-1.0 --exists fallbackswitch 2>/dev/null
+    GST_PLUGIN_PATH=${GST_PLUGIN_PATH-$home/plugin} gst-inspect-1.0 fallbackswitch >/dev/null 2>&1
 }
 
 install() {
