@@ -309,12 +309,14 @@ pub(crate) fn validate_id(id: &str) -> Result<(), Error> {
 
 /// Durations and uniqueness within one list.
 pub(crate) fn validate_inputs(inputs: &[InputConfig]) -> Result<(), Error> {
-    let mut seen: Vec<Priority> = Vec::with_capacity(inputs.len());
-    for input in inputs {
-        input.validate()?;
-        seen.push(input.priority);
+    inputs.iter().try_for_each(InputConfig::validate)?;
+    // Without memory of its own: registering a stream is mostly waiting for that.
+    let mut few = [0; 8];
+    if let Some(few) = few.get_mut(..inputs.len()) {
+        few.iter_mut().zip(inputs).for_each(|(place, input)| *place = input.priority);
+        return first_duplicate(few);
     }
-    first_duplicate(&mut seen)
+    first_duplicate(&mut inputs.iter().map(|input| input.priority).collect::<Vec<_>>())
 }
 
 /// Sorts, and answers the first priority that stands twice.

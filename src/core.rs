@@ -208,15 +208,21 @@ impl Core {
         Ok(stream)
     }
 
+    /// Takes a stream off. Its slot stays its own until [`vacate`](Self::vacate).
     pub(crate) fn leave(&self, id: &str) -> Option<Arc<Stream>> {
         let mut registry = self.registry.lock();
         let key = self.routes.remove(id)?;
         let entry = &mut registry.slots[key.slot as usize];
         entry.generation = entry.generation.wrapping_add(1);
         let stream = entry.stream.take();
-        registry.free.push(key.slot);
         registry.registered -= 1;
         stream
+    }
+
+    /// Another stream may have the slot: to be called when [`Msg::Gone`] is in the inbox, so that
+    /// the monitor hears of the end of the one before it hears of the other.
+    pub(crate) fn vacate(&self, key: StreamKey) {
+        self.registry.lock().free.push(key.slot);
     }
 
     pub(crate) fn by_id(&self, id: &str) -> Option<Arc<Stream>> {

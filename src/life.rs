@@ -139,6 +139,7 @@ impl Life {
             }
         };
         core.post(gone);
+        core.vacate(stream.key);
         Ok(stream.key)
     }
 
@@ -198,4 +199,46 @@ pub(crate) fn deadline_in(timeout: Duration) -> Instant {
 
 pub(crate) fn unknown_stream(id: &str) -> Error {
     Error::UnknownStream { stream: id.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::InputConfig;
+    use crate::machine::Event;
+    use crate::types::Packet;
+    use crate::{EngineConfig, HandEngine};
+
+    /// The monitor's own line of a stream goes with the slot: nothing of the former stream may be
+    /// asked once another has it.
+    #[test]
+    fn a_slot_is_free_when_the_monitor_hears_of_its_streams_end() {
+        let config = EngineConfig { packet_timeout_ms: 1_000, ..EngineConfig::default() };
+        let hand = HandEngine::new_for_testing(config);
+        let stream = |id: &str| {
+            let inputs = [0, 1].map(|priority| InputConfig::hot(priority, "somewhere"));
+            StreamConfig { inputs: inputs.into(), ..StreamConfig::new(id) }
+        };
+        let slot = |id: &str| hand.core().by_id(id).expect("registered").key.slot;
+        hand.register(stream("old")).expect("registers");
+        let former = slot("old");
+        // As `unregister` begins; its thread is held up then.
+        let old = hand.core().leave("old").expect("was registered");
+        hand.register(stream("new")).expect("registers");
+        assert_ne!(slot("new"), former);
+        let mut inputs = [0, 1].map(|n| hand.recorder("new", n, None).expect("opens"));
+        let deliver = |input: &mut crate::Recorder| {
+            let _ = input.record(Packet::new(1316));
+            hand.advance(Duration::from_millis(100));
+        };
+        inputs.iter_mut().for_each(deliver);
+        hand.core().post(Msg::Stream(old, Event::Look));
+        (0..20).for_each(|_| deliver(&mut inputs[1]));
+        let active = hand.runtime_status("new").expect("registered").active_input_priority;
+        assert_eq!(active, Some(1), "the silence of the first one was seen");
+
+        hand.unregister("new").expect("was registered");
+        hand.register(stream("heir")).expect("registers");
+        assert_ne!(slot("heir"), former, "still that of the stream that never ended");
+    }
 }

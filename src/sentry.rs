@@ -76,7 +76,8 @@ impl Sentries {
         }
         let sentry = &mut self.slots[slot];
         if sentry.generation != key.generation {
-            // The slot's former stream left its entry behind.
+            // The slot's former stream left its entry behind, and is not asked about any more
+            // (`Core::vacate`).
             self.void += usize::from(sentry.at != 0);
             *sentry = Sentry {
                 generation: key.generation,

@@ -357,7 +357,7 @@ static void a_stalled_monitor(void) {
     told("0 input_started 0|0 input_started 1|1 first_packet 0|");
     OK(changeover_hand_stall(engine, 5000 * MS));
     OK(changeover_hand_advance(engine, 0));
-    told("5010 stall 4998 ms|");
+    told("5010 stall 4999 ms|");
     EQUAL(active(), MAIN);
     changeover_engine_stats stats = changeover_engine_stats_init();
     OK(changeover_stats(engine, &stats));
