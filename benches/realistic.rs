@@ -26,8 +26,9 @@ const STREAMS: usize = 10;
 /// Larger than any L2: the datagrams come from the shared cache or from memory, as those do that a
 /// network card wrote.
 const RING: usize = 64 << 20;
-/// Datagrams in one sample of the copy loop: a third of a millisecond.
-const COPIES: usize = 8_192;
+/// Datagrams in one sample of the copy loop, some 80 us: a disturbance falls on few of them, and what
+/// a sample copies lies beside what the samples that it is compared with do.
+const COPIES: usize = 1_024;
 /// Datagrams in one turn of the relay: a few milliseconds.
 const RELAYED: usize = 2_000;
 
@@ -78,82 +79,80 @@ fn check_counts(engine: &Engine, streams: usize, recorded: u64) {
 
 // --- Copies ---
 
-/// Copies datagrams in the order in which they lie, one input after the other; answers how many
-/// were forwarded, and the sum of the bytes that were looked at.
+/// How often a datagram is recorded: never, once, and so often that what one record costs stands out
+/// of the noise (for as many inputs, one after the other).
+const TIMES: [usize; 3] = [0, 1, 8];
+
+/// Where datagrams are copied to: one place for all loops, since how it lies to the source's lines
+/// is worth more than a record.
+#[repr(align(4096))]
+struct Buffer([u8; DATAGRAM]);
+
+/// Copies datagrams in the order in which they lie, and records each so many times. One loop for all:
+/// where a loop lies in memory makes more of a difference than a record.
 #[inline(never)]
-fn copy<const RECORD: bool>(ring: &[u8], recorders: &mut [Recorder], at: &mut usize) -> u64 {
-    let mut to = [0_u8; DATAGRAM];
-    let (mut forwards, mut input) = (0, 0);
+fn copy(ring: &[u8], to: &mut Buffer, recorders: &mut [Recorder], place: &mut Place, times: usize) {
+    let Place { at, input, forwards } = place;
     for _ in 0..COPIES {
-        to.copy_from_slice(&ring[*at..*at + DATAGRAM]);
-        black_box(&mut to);
-        if RECORD {
-            forwards += u64::from(recorders[input].record(Packet::new(DATAGRAM)).is_forward());
+        to.0.copy_from_slice(&ring[*at..*at + DATAGRAM]);
+        black_box(&mut to.0);
+        for _ in 0..times {
+            let verdict = recorders[*input].record(Packet::new(DATAGRAM));
+            *forwards += u64::from(verdict.is_forward());
+            *input = if *input + 1 == recorders.len() { 0 } else { *input + 1 };
         }
-        // Both loops go on the same way.
-        input = if input + 1 == recorders.len() { 0 } else { input + 1 };
-        black_box(input);
         *at = if *at + 2 * DATAGRAM > ring.len() { 0 } else { *at + DATAGRAM };
     }
-    forwards
 }
 
-/// Tells `copy_ns` (the loop alone, a datagram), `record_ns` (what `record` adds) and
-/// `share_percent`.
+/// Where the loop goes on, and how many packets were forwarded so far.
+#[derive(Default)]
+struct Place {
+    at: usize,
+    input: usize,
+    forwards: u64,
+}
+
+/// Tells `copy_ns` (the loop alone, a datagram), `record_ns` (what one record adds), `eighth_ns` (an
+/// eighth of what eight add) and `share_percent`.
 fn measure_copies(rounds: usize) {
     let (engine, mut recorders, mut recorded) = engine(STREAMS);
     check_counts(&engine, STREAMS, recorded);
+    let before = recorded;
     // Written once, so that its pages are its own.
     let ring: Vec<u8> = (0..RING).map(|n| n as u8).collect();
-    let mut at = 0;
-    let mut timed = |record: bool| {
-        undisturbed(|| {
-            let began = Instant::now();
-            let forwards = if record {
-                recorded += COPIES as u64;
-                copy::<true>(&ring, &mut recorders, &mut at)
-            } else {
-                copy::<false>(&ring, &mut recorders, &mut at)
-            };
-            let ns = began.elapsed().as_nanos() as f64 / COPIES as f64;
-            // One input of two is on the air; a sample may end in the middle of the row.
-            let half = COPIES as u64 / 2;
-            assert!(!record || forwards.abs_diff(half) <= STREAMS as u64, "{forwards} forwards");
-            ns
-        })
+    let mut to = Box::new(Buffer([0; DATAGRAM]));
+    let mut place = Place::default();
+    let mut timed = |times: usize| {
+        recorded += (times * COPIES) as u64;
+        let began = Instant::now();
+        copy(&ring, &mut to, &mut recorders, &mut place, black_box(times));
+        began.elapsed().as_nanos() as f64 / COPIES as f64
     };
-    let (mut without, mut with) = (Vec::new(), Vec::new());
-    let (mut added, mut shares) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        // Without, with, with, without: what drifts cancels out.
-        let [a, b, c, d] = [false, true, true, false].map(&mut timed);
-        let (bare, recording) = ((a + d) / 2.0, (b + c) / 2.0);
-        without.push(bare);
-        with.push(recording);
-        added.push(recording - bare);
-        shares.push((recording - bare) / recording * 100.0);
+    let [mut bare, mut once, mut eighth, mut shares] = [const { Vec::new() }; 4];
+    for round in 0..rounds {
+        let mut ns = [0.0; 3];
+        for turn in 0..3 {
+            // Every order as often, or a place in the ring, or in the row, would be one's own.
+            let arm = if round % 2 == 0 { round + turn } else { round + 2 - turn } % 3;
+            ns[arm] = timed(TIMES[arm]);
+        }
+        let [none, one, eight] = ns;
+        bare.push(none);
+        once.push(one - none);
+        eighth.push((eight - none) / TIMES[2] as f64);
+        shares.push((one - none) / one * 100.0);
     }
+    // One input of two is on the air; the last row may not be whole.
+    let half = (recorded - before) / 2;
+    assert!(place.forwards.abs_diff(half) <= STREAMS as u64, "{} of {half}", place.forwards);
     check_counts(&engine, STREAMS, recorded);
-    figure("copy_ns", median(&without));
-    figure("copy_p10", quantile(&without, 0.1));
-    figure("copy_p90", quantile(&without, 0.9));
-    figure("with_ns", median(&with));
-    figure("record_ns", median(&added));
-    figure("share_percent", median(&added) / median(&with) * 100.0);
+    figure("copy_ns", median(&bare));
+    figure("record_ns", median(&once));
+    figure("eighth_ns", median(&eighth));
+    figure("share_percent", median(&shares));
     figure("share_p25", quantile(&shares, 0.25));
     figure("share_p75", quantile(&shares, 0.75));
-}
-
-/// A sample that the scheduler interrupted is taken again.
-fn undisturbed(mut sample: impl FnMut() -> f64) -> f64 {
-    for _ in 0..4 {
-        let before = support::involuntary_switches();
-        let taken = sample();
-        if support::involuntary_switches() == before {
-            return taken;
-        }
-    }
-    sample()
 }
 
 // --- A relay ---
@@ -251,8 +250,9 @@ fn report(mode: Mode) {
     println!("\nmedians of {} launch(es), the lowest and the highest in []", mode.launches());
     println!("\n| a loop that copies 1316-byte datagrams, {STREAMS} streams x 2 | |");
     println!("|---|---|");
-    println!("| the loop without record, ns a datagram | {} |", copies.spread("copy_ns", 1));
+    println!("| the loop alone, ns a datagram | {} |", copies.spread("copy_ns", 1));
     println!("| what record adds, ns | {} |", copies.spread("record_ns", 2));
+    println!("| an eighth of what eight add, ns | {} |", copies.spread("eighth_ns", 2));
     println!("| its share, % | {} |", copies.spread("share_percent", 2));
     let quarters = ["share_p25", "share_p75"].map(|key| copies.median(key));
     println!("| half of the rounds within, % | {:.2} to {:.2} |", quarters[0], quarters[1]);
@@ -271,7 +271,7 @@ fn report(mode: Mode) {
 fn main() -> ExitCode {
     let mode = Mode::of_arguments();
     match support::part().as_deref() {
-        Some("copies") => measure_copies(if mode.quick { 1_000 } else { 3_000 }),
+        Some("copies") => measure_copies(if mode.quick { 6_000 } else { 20_000 }),
         Some("relay") => measure_relay(if mode.quick { 150 } else { 300 }),
         Some(part) => panic!("no part {part}"),
         None if mode.measures => report(mode),

@@ -12,7 +12,7 @@ use crate::config::{EngineConfig, Policy};
 use crate::driver::{Answer, AnswerSink, CallId, CallRunner};
 use crate::error::Error;
 use crate::events::{Bus, EventKind};
-use crate::machine::Event;
+use crate::machine::{Event, Ticking};
 use crate::notify::Notifier;
 use crate::publish::Stall;
 use crate::routes::Routes;
@@ -57,7 +57,7 @@ pub(crate) enum Msg {
     /// A stream was unregistered: what it had kept ticking, and watched.
     Gone {
         stream: StreamKey,
-        ticking: usize,
+        ticking: Ticking,
         watches: usize,
     },
 }

@@ -105,8 +105,10 @@ impl Recorder {
     }
 
     /// The same with a clock reading of its own (about 10 ns where the CPU's counter is usable).
-    /// Silence counts from exactly then, not from the next tick; and a stream whose inputs are all
-    /// recorded so keeps no tick going: the monitor wakes for its deadlines only.
+    /// Silence counts from exactly then, not from the next tick; and where every input is recorded
+    /// so, the engine ticks every 16 ms only. (So where an input changes from this to
+    /// [`record`](Self::record) or to packets by id, its silence may be noticed so much later,
+    /// once.)
     #[inline]
     pub fn record_precise(&mut self, packet: Packet) -> Verdict {
         let now = self.rest.core.clock.now();

@@ -53,8 +53,8 @@ struct Sentry {
     more: Option<Box<Box<[Point]>>>,
     /// Which of the stream's entries in the list of watched cells are valid.
     watch_version: u32,
-    /// It keeps no tick going, because its packets are stamped by clock readings. One that is not
-    /// is for the machine to know.
+    /// It is content with the slow tick, because its packets are stamped by clock readings. One
+    /// that is not is for the machine to know.
     precise: bool,
 }
 
@@ -291,7 +291,7 @@ mod tests {
         cells.get(by_id).last.store(30, Release);
         let entry = sentries.arm(KEY, 60).unwrap();
         assert_eq!(look(&mut sentries, 60, entry, &cells), Found::Rests(80));
-        // They keep no tick going, and one of them is stamped without the clock.
+        // They keep no quick tick going, and one of them is stamped without the clock.
         sentries.rest(KEY, &[Point { cell: home, by_id, span: 50 }], true);
         let entry = sentries.rearm(entry, 80);
         cells.get(home).last.store(40 | PRECISE, Release);

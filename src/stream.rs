@@ -7,7 +7,7 @@
 use crate::config::{InputConfig, InputsUpdate};
 use crate::error::Error;
 use crate::handover;
-use crate::machine::Machine;
+use crate::machine::{Machine, Ticking};
 use crate::plane::Plane;
 use crate::routes::RouteInputs;
 use crate::rules::{DEFAULT_LEARNED_FLOOR_MS, HealthConfig, Silence, or};
@@ -33,7 +33,7 @@ pub(crate) struct Inner {
     /// Ascending by priority.
     pub(crate) declared: Vec<Declared>,
     /// Inputs of it that keep the clock ticking, as last counted.
-    pub(crate) ticking: usize,
+    pub(crate) ticking: Ticking,
     /// The cells with a watch entry of the present version.
     pub(crate) watched: Vec<CellIndex>,
     /// The stream's own timeouts.
@@ -69,7 +69,7 @@ impl Stream {
             machine,
             plane: Plane::default(),
             declared,
-            ticking: 0,
+            ticking: Ticking::default(),
             watched: Vec::new(),
             own_spans,
         };
@@ -156,7 +156,7 @@ impl Inner {
         let Some(known) = known.filter(|known| known.by_id == 0) else { return false };
         let by_id = cells.acquire(key);
         known.by_id = by_id;
-        if !self.plane.attach_by_id(cells, priority, by_id) && known.hot {
+        if !self.plane.attach_by_id(cells, priority, by_id) && known.hot && !known.had_recorder {
             // It may be heard without anybody's start: its own word counts until a recorder is
             // opened.
             cells.get(by_id).home().store(u64::from(by_id), Ordering::Release);

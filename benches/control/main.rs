@@ -49,7 +49,7 @@ fn main() -> ExitCode {
 fn run(part: &str, mode: Mode) {
     let size = |word: &str| if word == "1m" { MILLION } else { HUNDRED_THOUSAND };
     match part.split('-').collect::<Vec<_>>()[..] {
-        ["calls", streams] => calls::run(size(streams)),
+        ["calls", streams] => calls::run(size(streams), mode),
         ["memory", streams, inputs] => {
             memory::run(size(streams), inputs.parse().expect("how many inputs"));
         }
@@ -94,7 +94,7 @@ fn calls_table(mode: Mode, bars: &mut Bars) {
         return;
     }
     println!("## Calls, streams of two hot inputs, one by one\n");
-    println!("| streams | call | us, mean | us, worst | all, s |");
+    println!("| streams | call | us, mean | us, worst | s together |");
     println!("|---|---|---|---|---|");
     for (streams, found) in [("100k", &some), ("1m", &many)] {
         let Some(found) = found else { continue };

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput};
 
-use crate::measure::interleaved;
+use crate::measure::{interleaved, interleaved_cold};
 use crate::support::{Goal, Launches, Mode, bar};
 use crate::world::{World, patient};
 
@@ -30,6 +30,9 @@ use crate::world::{World, patient};
 const SIZES: [usize; 6] = [1, 10, 100, 1_000, 10_000, 100_000];
 /// Those for which there are goals: all else is measured at these.
 const GOALS: [usize; 3] = [10, 1_000, 100_000];
+/// From here on a sample is one pass over cold lines: a host that moves the payload of as many
+/// streams finds none of them in a cache.
+const COLD: usize = 100_000;
 const VERDICT_SIZES: [usize; 2] = [10, 1_000];
 /// While other threads are busy.
 const SAMPLED: [usize; 3] = [10, 1_000, 10_000];
@@ -48,6 +51,7 @@ const PACKETS: [(&str, &str); 12] = [
     ("dashmap", "`DashMap<String, ..>`"),
     ("mutex", "`Mutex<HashMap<String, ..>>`"),
 ];
+const WARM: [(&str, &str); 5] = [PACKETS[0], PACKETS[1], PACKETS[6], PACKETS[2], PACKETS[3]];
 const DEPENDENT: [(&str, &str); 2] = [
     ("dependent_floor", "a store and a load, the next line by what was loaded"),
     ("dependent", "`Recorder::record`, the next input by its verdict"),
@@ -92,7 +96,10 @@ fn measure_packets(rounds: usize) {
         let mut cases = world.floor_cases();
         cases.extend(world.record_cases());
         cases.extend(world.peer_cases());
-        let taken = interleaved(cases, rounds);
+        let (pass, all_cold) = (2 * streams, streams >= COLD);
+        let rounds = if all_cold { rounds.div_ceil(3) } else { rounds };
+        let comparison = if all_cold { interleaved_cold } else { interleaved };
+        let taken = comparison(cases, pass, rounds);
         taken.tell(&streams.to_string(), "floor");
         let clock = taken.ratio("precise", "clock");
         support::figure(format!("{streams}/precise/clock_x"), clock);
@@ -100,15 +107,21 @@ fn measure_packets(rounds: usize) {
             let slower = taken.ratio(peer, "record");
             support::figure(format!("{streams}/{peer}/record_x"), slower);
         }
+        if all_cold {
+            let mut cases = world.floor_cases();
+            cases.extend(world.record_cases().into_iter().take(2));
+            let taken = interleaved(cases, pass, rounds);
+            taken.tell(&format!("{streams}/warm"), "floor");
+        }
         if GOALS.contains(&streams) {
-            let taken = interleaved(dependent::dependent_cases(&world), rounds);
+            let taken = interleaved(dependent::dependent_cases(&world), pass, rounds);
             taken.tell(&streams.to_string(), "dependent_floor");
-            let taken = interleaved(dependent::breakdown_cases(&world), rounds);
+            let taken = comparison(dependent::breakdown_cases(&world), pass, rounds);
             taken.tell(&format!("{streams}/parts"), "store");
         }
         if VERDICT_SIZES.contains(&streams) {
             world.check_counts();
-            let taken = interleaved(dependent::verdict_cases(&world), rounds);
+            let taken = interleaved(dependent::verdict_cases(&world), pass / 2, rounds);
             taken.tell(&streams.to_string(), "verdict_floor");
         }
         world.check_counts();
@@ -226,7 +239,7 @@ fn criterion_groups(criterion: &mut Criterion, sizes: &[usize]) {
 
 fn main() -> ExitCode {
     let mode = Mode::of_arguments();
-    let rounds = if mode.quick { 15 } else { 75 };
+    let rounds = if mode.quick { 15 } else { 31 };
     match support::part().as_deref() {
         Some("packets") => measure_packets(rounds),
         Some("threads") => measure_threads(rounds, mode.quick),
@@ -259,6 +272,13 @@ fn report(mode: Mode) {
     let n = mode.launches();
     println!("\nMedians of {n} launch(es); the lowest and the highest ratio of a launch in [].");
     table_of(&packets, "ns a call; x: to F", "", &SIZES, &PACKETS);
+    table_of(
+        &packets,
+        "the same pass after pass, as far as the caches keep it; x: to F",
+        "/warm",
+        &GOALS[2..],
+        &WARM,
+    );
     table_of(&packets, "dependent latency; x: to the floor's", "", &GOALS, &DEPENDENT);
     table_of(&packets, "price breakdown; x: to F", "/parts", &GOALS, &PARTS);
     table_of(&packets, "by verdict; x: to F", "", &VERDICT_SIZES, &VERDICTS);

@@ -48,6 +48,27 @@ impl<'a> Case<'a> {
         let probe = self.sample(4096).max(0.1);
         ((time.as_nanos() as f64 / probe) as usize).clamp(1024, 8_000_000)
     }
+
+    /// How the case is to be sampled where a pass over all inputs takes so many calls.
+    fn plan(&mut self, pass: usize) -> Plan {
+        let ops = self.calls_in(SAMPLE);
+        if ops > 16 * pass {
+            return Plan { warm: 0, ops };
+        }
+        // Far more memory than any cache holds: nothing to warm up.
+        if ops * 16 < pass {
+            return Plan { warm: 0, ops: 8 * ops };
+        }
+        Plan { warm: pass, ops: ops.next_multiple_of(pass) }
+    }
+}
+
+/// Whole passes over the inputs, after one that is not timed: else the quick variants would find in
+/// the cache, in their third pass of a sample, what the slow ones fetch from memory in their first
+/// half pass, after the variant before them took its place.
+struct Plan {
+    warm: usize,
+    ops: usize,
 }
 
 /// A sample that the scheduler interrupted is taken again.
@@ -91,14 +112,56 @@ impl Taken {
     }
 }
 
-/// Every case once a round.
-pub(crate) fn interleaved(mut cases: Vec<Case<'_>>, rounds: usize) -> Taken {
-    let ops: Vec<usize> = cases.iter_mut().map(|case| case.calls_in(SAMPLE)).collect();
+/// Every case once a round, of which a pass over all inputs takes `pass` calls.
+pub(crate) fn interleaved(mut cases: Vec<Case<'_>>, pass: usize, rounds: usize) -> Taken {
+    let plans: Vec<Plan> = cases.iter_mut().map(|case| case.plan(pass)).collect();
+    rotating(cases, rounds, |case, at| {
+        let Plan { warm, ops } = plans[at];
+        if warm > 0 {
+            case.sample(warm);
+        }
+        case.sample(ops)
+    })
+}
+
+/// The same in single passes that find nothing in a cache: where the lines are too many to be sure
+/// of what the caches keep of them, which depends on who else is on the machine.
+pub(crate) fn interleaved_cold(cases: Vec<Case<'_>>, pass: usize, rounds: usize) -> Taken {
+    let mut cold = Cold::new();
+    rotating(cases, rounds, |case, _| {
+        cold.evict();
+        case.sample(pass)
+    })
+}
+
+/// Takes the place of everything else in the caches.
+pub(crate) struct Cold(Vec<u64>);
+
+impl Cold {
+    /// More than the caches hold.
+    const BYTES: usize = 96 << 20;
+
+    pub(crate) fn new() -> Self {
+        Self(vec![0; Self::BYTES / size_of::<u64>()])
+    }
+
+    pub(crate) fn evict(&mut self) {
+        for word in self.0.iter_mut().step_by(8) {
+            *word = black_box(*word + 1);
+        }
+    }
+}
+
+fn rotating<'a>(
+    mut cases: Vec<Case<'a>>,
+    rounds: usize,
+    mut sample: impl FnMut(&mut Case<'a>, usize) -> f64,
+) -> Taken {
     let mut ns = vec![Vec::with_capacity(rounds); cases.len()];
     for round in 0..rounds {
         for turn in 0..cases.len() {
             let at = (round + turn) % cases.len();
-            ns[at].push(cases[at].sample(ops[at]));
+            ns[at].push(sample(&mut cases[at], at));
         }
     }
     Taken { keys: cases.iter().map(Case::key).collect(), ns }

@@ -85,6 +85,12 @@ impl Fleet {
         }
     }
 
+    /// One packet of each input of a stream, beside the schedule.
+    pub(crate) fn deliver_to(&mut self, stream: usize) {
+        let _ = (self.main[stream].record(PACKET), self.backup[stream].record(PACKET));
+        self.recorded += 2;
+    }
+
     /// The schedule goes on from here without what would have come before.
     pub(crate) fn skip_to(&mut self, ns: u64) {
         let streams = self.order.len() as u64;

@@ -10,6 +10,8 @@ use crate::support::{Mode, figure};
 
 /// Before anything is measured, packets come at the full rate for this long.
 const DENSE_NS: u64 = 100_000_000;
+/// A packet for a look comes so long before it: more than the time between two at the full rate.
+const AHEAD_NS: u64 = 40_000_000;
 /// Events that one stream gives from its registration to its switch, at most.
 const EVENTS: usize = 12;
 
@@ -63,32 +65,34 @@ impl Bench {
     }
 
     /// The streams come up one after another over the timeout, so that their deadlines lie as
-    /// evenly as in life. What a timer does not see is left out: packets come at the full rate
-    /// only when the first deadline is near.
+    /// evenly as in life, and each is looked at once. What no look sees is left out: a stream gets a
+    /// packet before its look, and packets come at the full rate only for a while before the end.
     fn set_up(&mut self, timeout: u64) {
-        let began = Instant::now();
-        let dense_from = timeout.saturating_sub(DENSE_NS);
-        while self.now < timeout {
-            let wanted = (self.streams as u64 * (self.now + self.tick)).div_ceil(timeout);
-            while self.fleet.main.len() < self.streams.min(wanted as usize) {
+        let streams = self.streams as u64;
+        let upto = move |now: u64| streams.min((streams * now).div_ceil(timeout)) as usize;
+        let mut fed = 0;
+        while self.now < timeout || self.now + DENSE_NS < 2 * timeout {
+            while self.fleet.main.len() < upto(self.now + self.tick) {
                 self.fleet.add(&self.engine);
             }
+            let ahead = upto((self.now + AHEAD_NS).saturating_sub(timeout));
+            (fed..ahead).for_each(|stream| self.fleet.deliver_to(stream));
+            fed = fed.max(ahead);
             self.tick(self.tick);
-            if self.now >= dense_from {
-                self.fleet.deliver_until(self.now);
-            } else {
-                self.fleet.skip_to(self.now);
-            }
         }
         assert_eq!(self.fleet.main.len(), self.streams);
-        eprintln!("set up {} streams in {:.2?}", self.streams, began.elapsed());
+        self.fleet.skip_to(self.now);
+        while self.now < 2 * timeout {
+            self.fleet.deliver_until(self.now + self.tick);
+            self.tick(self.tick);
+        }
     }
 
     fn measure_cpu(&mut self, span: u64) {
         // The clock's first turns are not like the others: caches, queues that grow.
         for _ in 0..5 {
+            self.fleet.deliver_until(self.now + self.tick);
             self.tick(self.tick);
-            self.fleet.deliver_until(self.now);
         }
         let (from, looks, recorded) =
             (self.now, self.engine.stats().deadlines_total, self.fleet.recorded);

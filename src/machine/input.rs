@@ -87,7 +87,7 @@ pub(crate) struct Run {
     /// Armed, and its own packet has put it on the air; whether that was a keyframe.
     pub(crate) cut: bool,
     pub(crate) aligned: bool,
-    /// The last packet was stamped by a clock reading: it needs no published time.
+    /// Every producer's last packet was stamped by a clock reading: they need no published time.
     pub(crate) precise: bool,
     /// The latest moment at which the last packet can have come; silence counts from here.
     pub(crate) last: Option<Nanos>,
@@ -164,8 +164,8 @@ pub(crate) struct Sample {
     pub(crate) stamp: Nanos,
     /// The latest moment at which that packet can have come.
     pub(crate) settled: Nanos,
-    /// It was stamped by a clock reading.
-    pub(crate) precise: bool,
+    /// Not every producer's last packet was stamped by a clock reading.
+    pub(crate) coarse: bool,
     /// The epoch's producer has made the armed cut; whether that was a keyframe.
     pub(crate) cut: bool,
     pub(crate) aligned: bool,
@@ -240,7 +240,7 @@ impl Run {
         if now.packets > 0 {
             self.last = self.last.max(Some(sample.settled));
             self.stamp = self.stamp.max(Some(sample.stamp));
-            self.precise = sample.precise;
+            self.precise = !sample.coarse;
         }
         moved
     }

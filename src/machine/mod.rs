@@ -100,7 +100,7 @@ use self::impairment::Impairment;
 pub(crate) use self::input::{Counts, Failure, Input, Run, Sample, Totals};
 pub(crate) use self::ledger::Air;
 use self::ledger::{Decision, Entry, Gate, Wish};
-pub(crate) use self::view::NotEligible;
+pub(crate) use self::view::{NotEligible, Ticking};
 use crate::config::{InputConfig, Policy, StreamConfig};
 use crate::events::EventKind;
 use crate::publish::Stall;

@@ -22,6 +22,15 @@ pub(crate) enum NotEligible {
     Degraded(String),
 }
 
+/// Inputs that keep the engine's clock ticking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ticking {
+    /// By packets that are stamped with the published time.
+    pub(crate) published: usize,
+    /// By packets that their producers stamp by the clock.
+    pub(crate) precise: usize,
+}
+
 impl Machine {
     pub(crate) fn check_switch(&self, priority: Priority) -> Result<(), NotEligible> {
         let i = self.index_of(priority).ok_or(NotEligible::Unknown)?;
@@ -321,13 +330,8 @@ impl Machine {
 
     /// How many inputs keep the engine's clock ticking: cold ones that run, hot ones that are
     /// open, and hot ones that were heard by id less than T ago. Not those that are switched off,
-    /// but for one that is still on the air. And none
-    /// of a stream whose producers all stamp by the clock themselves.
-    pub(crate) fn ticking(&self) -> usize {
-        let mut runs = self.inputs.iter().filter_map(|input| input.run.as_ref());
-        if self.leaving.is_none() && runs.all(|run| run.precise) {
-            return 0;
-        }
+    /// but for one that is still on the air.
+    pub(crate) fn ticking(&self) -> Ticking {
         let inputs = self.inputs.iter().filter(|input| {
             let counts = input.enabled || self.active == Some(input.priority());
             input.run.as_ref().is_some_and(|run| {
@@ -336,7 +340,12 @@ impl Machine {
                     || (input.failure.is_none() && input.enabled)
             })
         });
-        inputs.count() + usize::from(self.leaving.is_some())
+        let all = inputs.count() + usize::from(self.leaving.is_some());
+        let mut runs = self.inputs.iter().filter_map(|input| input.run.as_ref());
+        if self.leaving.is_none() && runs.all(|run| run.precise) {
+            return Ticking { published: 0, precise: all };
+        }
+        Ticking { published: all, precise: 0 }
     }
 }
 

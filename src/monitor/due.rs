@@ -2,7 +2,7 @@
 
 use super::Monitor;
 use crate::deadlines::Entry;
-use crate::machine::Event;
+use crate::machine::{Event, Ticking};
 use crate::sentry::Found;
 use crate::stream::{Inner, Stream};
 use crate::sync::Arc;
@@ -66,8 +66,7 @@ impl Monitor {
     pub(super) fn arrange(&mut self, stream: &Arc<Stream>, inner: &mut Inner) {
         let (policy, stall) = (Arc::clone(&self.policy), self.log.stall());
         let ticking = inner.machine.ticking();
-        self.ticking = self.ticking + ticking - inner.ticking;
-        inner.ticking = ticking;
+        self.count_ticking(std::mem::replace(&mut inner.ticking, ticking), ticking);
 
         let next = inner.machine.next_deadline(self.now, &policy, stall);
         let next = next.filter(|next| *next < FOREVER_NS);
@@ -80,7 +79,7 @@ impl Monitor {
         if !rests {
             self.points.clear();
         }
-        self.sentries.rest(stream.key, &self.points, ticking == 0);
+        self.sentries.rest(stream.key, &self.points, ticking.published == 0);
         let Some(next) = next else { return };
         // A deadline that is due and was not acted on would spin: look again at the next
         // millisecond instead.
@@ -96,6 +95,12 @@ impl Monitor {
         if let Some(entry) = self.sentries.arm(stream.key, at) {
             self.deadlines.insert(entry);
         }
+    }
+
+    pub(super) fn count_ticking(&mut self, gone: Ticking, come: Ticking) {
+        let Ticking { published, precise } = &mut self.ticking;
+        *published = *published + come.published - gone.published;
+        *precise = *precise + come.precise - gone.precise;
     }
 
     /// When to look at a stream at rest that would be silent at `next`: at the tick before that,

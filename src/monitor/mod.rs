@@ -18,7 +18,7 @@ use crate::core::{Answers, Core, Msg};
 use crate::deadlines::Deadlines;
 use crate::driver::{AnswerSink, CallRunner};
 use crate::events::EventKind;
-use crate::machine::{Action, Event, Sample};
+use crate::machine::{Action, Event, Sample, Ticking};
 use crate::publish::{PublishLog, Stall};
 use crate::sentry::{Point, Sentries};
 use crate::slab::CellIndex;
@@ -28,6 +28,9 @@ use crate::types::{Epoch, Nanos};
 
 /// A wake-up this late is a stall, whatever the tick.
 const STALL_MIN_NS: Nanos = 20_000_000;
+/// The tick where every packet is stamped by a clock reading: nobody waits for the published time,
+/// but a process that was stopped is to be told from sources that are silent.
+const SLOW_TICK_NS: Nanos = 16_000_000;
 /// Looks at one stream in a row, where packets keep coming between sample and watch bit.
 const LOOKS: usize = 3;
 /// Messages heard before the time is published again.
@@ -44,11 +47,9 @@ pub(crate) struct Monitor {
     void_watches: usize,
     /// Where the next look at them begins.
     watch_from: usize,
-    /// Ticks that new ones among them want, whether or not anything else does.
-    scans_left: usize,
     sentries: Sentries,
     /// Inputs that keep the clock ticking, over all streams.
-    ticking: usize,
+    ticking: Ticking,
     /// Batches of cells that nobody owns, by the time since which.
     resting: VecDeque<(Nanos, Vec<CellIndex>)>,
     /// Those that wait until no look-up can be reading them.
@@ -79,9 +80,8 @@ impl Monitor {
             watch: Vec::new(),
             void_watches: 0,
             watch_from: 0,
-            scans_left: 0,
             sentries: Sentries::default(),
-            ticking: 0,
+            ticking: Ticking::default(),
             resting: VecDeque::new(),
             in_grace: Arc::new(AtomicU64::new(0)),
             next_scan: 0,
@@ -144,8 +144,12 @@ impl Monitor {
         self.look_at_due();
         self.tidy();
 
-        let ticks = self.ticking > 0 || self.scans_left > 0;
-        let tick_at = ticks.then_some(beat);
+        let slow_beat = self.now - self.now % SLOW_TICK_NS + SLOW_TICK_NS;
+        let tick_at = match self.ticking {
+            Ticking { published: 1.., .. } => Some(beat),
+            Ticking { precise: 1.., .. } => Some(slow_beat),
+            _ => None,
+        };
         let more = (!core.inbox.is_empty()).then_some(self.now);
         let next = [more, tick_at, self.next_deadline()].into_iter().flatten().min();
         // The monitor's own work is not a stall, and neither is a driver call that is over time.
@@ -171,7 +175,7 @@ impl Monitor {
                 core.for_each_stream(|stream| self.process(stream, Event::Look));
             }
             Msg::Gone { stream, ticking, watches } => {
-                self.ticking -= ticking;
+                self.count_ticking(ticking, Ticking::default());
                 self.void_watches += watches;
                 self.sentries.forget(stream);
             }

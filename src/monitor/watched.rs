@@ -39,7 +39,6 @@ impl Monitor {
     /// tick at the latest. (Or, where very many inputs are silent, at one of the next: a look at all
     /// of them would be late itself. The packet after that one finds its bit.)
     pub(super) fn look_at_watched(&mut self) {
-        self.scans_left = self.scans_left.saturating_sub(1);
         for _ in 0..self.watch.len().min(LOOKS_A_TICK) {
             if self.watch_from >= self.watch.len() {
                 self.watch_from = 0;
@@ -104,10 +103,6 @@ impl Monitor {
             let version = self.sentries.watch_anew(stream.key);
             self.void_watches += inner.watched.len();
             inner.watched.clear();
-            if !self.cells.is_empty() {
-                // Twice round.
-                self.scans_left = 2 * (1 + self.watch.len() / LOOKS_A_TICK);
-            }
             for (cell, packets) in self.cells.drain(..) {
                 inner.watched.push(cell);
                 self.watch.push(Watch { cell, packets, stream: stream.key, version });

@@ -19,9 +19,8 @@ impl Plane {
             let counts_gone = gone.map(|gone| gone.counts).unwrap_or_default();
             let mut sample = Sample { counts: counts_gone, ..Sample::default() };
             let mut latest = |raw: u64| {
-                if raw & !PRECISE >= sample.stamp {
-                    (sample.stamp, sample.precise) = (raw & !PRECISE, raw & PRECISE != 0);
-                }
+                sample.stamp = sample.stamp.max(raw & !PRECISE);
+                sample.coarse |= raw & PRECISE == 0;
                 sample.settled = sample.settled.max(log.settled(raw));
             };
             if let Some(gone) = gone.filter(|gone| gone.counts.packets > 0) {

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod precise;
 mod x4;
 
 scenario_tests!(support::Form::Real);

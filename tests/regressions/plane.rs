@@ -291,3 +291,19 @@ fn no_ticket_is_left_open_by_a_shutdown() {
         }
     }
 }
+
+// Packets by id count while an epoch is open: also the first of them, for which there is no cell yet.
+#[test]
+fn the_first_packets_by_id_after_an_epoch_are_stale() {
+    for heard_before in [false, true] {
+        let hand = hand([hot(0, "a")]);
+        let mut recorder = hand.recorder(S, 0, None).unwrap();
+        let _ = recorder.record(PACKET);
+        if heard_before {
+            assert_ne!(hand.record_packet(S, 0), Verdict::Stale);
+        }
+        recorder.report_error("dead");
+        assert_eq!(recorder.record(PACKET), Verdict::Stale);
+        assert_eq!([hand.record_packet(S, 0), hand.record_packet(S, 0)], [Verdict::Stale; 2]);
+    }
+}
