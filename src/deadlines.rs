@@ -29,6 +29,8 @@ pub(crate) struct Deadlines {
     /// The slot number that has been reached.
     base: u64,
     len: usize,
+    /// A slot's memory, for the next one that is emptied.
+    spare: Vec<Entry>,
 }
 
 /// The earliest time is kept: very many streams may stand in one slot.
@@ -60,9 +62,11 @@ impl Level {
         self.occupied[index / 64] |= 1 << (index % 64);
     }
 
-    fn take(&mut self, index: usize) -> Vec<Entry> {
+    /// Empties a slot, which gets `spare` instead of its memory.
+    fn take(&mut self, index: usize, spare: Vec<Entry>) -> Vec<Entry> {
         self.occupied[index / 64] &= !(1 << (index % 64));
-        std::mem::replace(&mut self.slots[index], Slot::EMPTY).entries
+        let empty = Slot { entries: spare, ..Slot::EMPTY };
+        std::mem::replace(&mut self.slots[index], empty).entries
     }
 
     /// The first occupied slot at or after `from`.
@@ -86,6 +90,7 @@ impl Deadlines {
             far: Vec::new(),
             base: 0,
             len: 0,
+            spare: Vec::new(),
         }
     }
 
@@ -148,7 +153,8 @@ impl Deadlines {
             match self.first() {
                 Some((0, index, slot)) if slot <= reached => {
                     self.base = slot;
-                    let mut entries = self.levels[0].take(index);
+                    let spare = std::mem::take(&mut self.spare);
+                    let mut entries = self.levels[0].take(index, spare);
                     let before = due.len();
                     entries.retain(|entry| {
                         let later = entry.at > now;
@@ -158,19 +164,24 @@ impl Deadlines {
                         later
                     });
                     self.len -= due.len() - before;
-                    if !entries.is_empty() {
-                        // The slot being lived through: its later entries wait.
-                        for entry in entries {
-                            self.levels[0].push(index, entry);
-                        }
+                    // The slot being lived through: its later entries wait.
+                    let waits = !entries.is_empty();
+                    for entry in entries.drain(..) {
+                        self.levels[0].push(index, entry);
+                    }
+                    self.spare = entries;
+                    if waits {
                         return;
                     }
                 }
                 Some((level, index, slot)) if level > 0 && slot <= reached => {
                     self.base = slot;
-                    for entry in self.levels[level].take(index) {
+                    let spare = std::mem::take(&mut self.spare);
+                    let mut entries = self.levels[level].take(index, spare);
+                    for entry in entries.drain(..) {
                         self.place(entry);
                     }
+                    self.spare = entries;
                 }
                 None if !self.far.is_empty() && self.far_turn() <= reached => {
                     self.base = self.far_turn();
@@ -195,7 +206,7 @@ impl Deadlines {
         let mut all = std::mem::take(&mut self.far);
         for level in &mut self.levels {
             for index in 0..SLOTS {
-                all.extend(level.take(index));
+                all.extend(level.take(index, Vec::new()));
             }
         }
         all.retain(&mut keep);

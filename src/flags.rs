@@ -6,18 +6,19 @@ use bytemuck::NoUninit;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum Gate {
-    /// The epoch is over. Also what memory says that was never used.
-    Stale = 0,
-    /// Count, do not forward.
-    Drop = 2,
+    /// The epoch is over.
+    Stale = 2,
+    /// Count, do not forward. (So says memory that was never used, but nobody is led there: a cell
+    /// is *stale* before it is handed out.)
+    Drop = 0,
     /// Count and forward.
-    Forward = 3,
+    Forward = 1,
     /// The next packet makes the cut.
-    Armed = 4,
+    Armed = 3,
     /// A cut is being made; whoever finds it completes it.
-    Cutting = 5,
+    Cutting = 4,
     /// The word that counts is that of another cell, named in the cut field.
-    Moved = 7,
+    Moved = 5,
     /// The next packet that begins a video keyframe makes the cut.
     ArmedKey = 6,
 }
@@ -48,11 +49,11 @@ impl Flags {
     #[inline]
     pub(crate) fn gate(self) -> Gate {
         match self.0 & 7 {
-            2 => Gate::Drop,
-            3 => Gate::Forward,
-            4 => Gate::Armed,
-            5 => Gate::Cutting,
-            7 => Gate::Moved,
+            0 => Gate::Drop,
+            1 => Gate::Forward,
+            3 => Gate::Armed,
+            4 => Gate::Cutting,
+            5 => Gate::Moved,
             6 => Gate::ArmedKey,
             _ => Gate::Stale,
         }
@@ -61,8 +62,9 @@ impl Flags {
     /// Drop or forward, unwatched, no gaps wanted: nothing to do but to count and to answer.
     #[inline]
     pub(crate) fn is_plain(self) -> bool {
-        // One comparison for both: of a cell that is not in a cache, everything waits for this word.
-        self.0 & (6 | WATCH | LEARN) == Gate::Drop as u64
+        // One test against zero: of a cell that is not in a cache, everything waits for this word
+        // (`benches/README.md`: 13 ns instead of 18).
+        self.0 & (6 | WATCH | LEARN) == 0
     }
 
     /// What a plain word says: forward, or drop.

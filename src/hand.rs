@@ -147,7 +147,7 @@ impl Hand {
             let Some(mut monitor) = self.monitor.try_lock() else { return };
             loop {
                 monitor.turn(None);
-                if self.is_quiet() {
+                if self.is_quiet() && !monitor.is_behind() {
                     break;
                 }
             }

@@ -9,6 +9,7 @@
 //! A monitor that wakes much later than it planned was starved, or the whole process was
 //! stopped: that time says nothing about the sources (behaviour.md §4.7).
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use crate::types::Nanos;
@@ -19,6 +20,7 @@ pub(crate) const PRECISE: u64 = 1 << 63;
 /// Publications kept: 32 s of 4 ms ticks, 128 KiB. An older stamp is judged by the widest
 /// interval ever forgotten: later by at most that, never early.
 const KEPT: usize = 16_384;
+const KNOWN: usize = 64;
 
 /// Stalls kept on the hand-driven clock.
 const STALLS_KEPT: usize = 1024;
@@ -32,6 +34,8 @@ pub(crate) struct PublishLog {
     /// still read its predecessor did so before that.
     values: VecDeque<(Nanos, Nanos)>,
     widest_forgotten: Nanos,
+    /// What stamps settled to: those of one moment are many, and one is found in 16,000 values.
+    known: [Cell<(Nanos, Nanos)>; KNOWN],
     /// On the hand-driven clock the published time moves with the precise one: a stamp is its
     /// own moment, but for one taken right before a stall. These are the stalls.
     stalls: VecDeque<(Nanos, Nanos)>,
@@ -75,6 +79,7 @@ impl PublishLog {
         Self {
             values: VecDeque::new(),
             widest_forgotten: 0,
+            known: [const { Cell::new((0, 0)) }; KNOWN],
             stalls: VecDeque::new(),
             by_hand,
             last: 0,
@@ -130,12 +135,19 @@ impl PublishLog {
             let found = self.stalls.binary_search_by_key(&stamp, |(began, _)| *began);
             return found.map_or(stamp, |i| self.stalls[i].1);
         }
+        let known = &self.known[(stamp.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58) as usize];
+        if known.get().0 == stamp && stamp != 0 {
+            return known.get().1;
+        }
         let after = self.values.partition_point(|(value, _)| *value <= stamp);
         match self.values.get(after) {
             Some((_, visible)) if after == 0 => {
                 (*visible).min(stamp.saturating_add(self.widest_forgotten)).max(stamp)
             }
-            Some((_, visible)) => *visible,
+            Some((_, visible)) => {
+                known.set((stamp, *visible));
+                *visible
+            }
             // Its next value is not published yet: the next look finds it.
             None => stamp.max(self.last),
         }

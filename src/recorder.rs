@@ -12,8 +12,6 @@ use crate::handover;
 use crate::machine::Event;
 use crate::publish::PRECISE;
 use crate::slab::CellIndex;
-#[cfg(feature = "capi")]
-use crate::slab::Place;
 use crate::stream::Stream;
 use crate::sync::{Arc, AtomicU64, Ordering};
 use crate::types::{Epoch, Nanos, Packet, Priority, Verdict};
@@ -186,8 +184,9 @@ impl Recorder {
 
     /// Lends the cell to a foreign caller, who is the one writer from now on.
     #[cfg(feature = "capi")]
-    pub(crate) fn lend(&self, kind: u32) -> Option<(Place, u32)> {
-        self.rest.core.cells.lend(self.rest.index, kind)
+    pub(crate) fn lend(&self, kind: u32) -> Option<(CellIndex, u32)> {
+        let index = self.rest.index;
+        self.rest.core.cells.lend(index, kind).map(|mark| (index, mark))
     }
 
     /// The loan is over, and the recorder closed.

@@ -13,6 +13,7 @@ use crate::deadlines::Entry;
 use crate::publish::{PRECISE, PublishLog};
 use crate::slab::{CellIndex, Cells};
 use crate::sync::Ordering::Acquire;
+use crate::sync::prefetch;
 use crate::types::{Nanos, StreamKey};
 
 /// One activation that has to deliver.
@@ -171,7 +172,17 @@ impl Sentries {
         found.clear();
         for some in due.chunks(ABREAST) {
             let mut stamps = [[[0; 2]; IN_PLACE]; ABREAST];
-            // Loads only, none of which waits for another stream's.
+            // Their places here first, then the cells that those name: none waits for another's.
+            for entry in some {
+                self.slots.get(entry.stream.slot as usize).map(prefetch);
+            }
+            for entry in some {
+                let sentry = self.slots.get(entry.stream.slot as usize);
+                let points = sentry.map(|sentry| sentry.points).unwrap_or_default();
+                for point in points.iter().filter(|point| point.cell != 0) {
+                    prefetch(cells.get(point.cell));
+                }
+            }
             for (entry, stamps) in some.iter().zip(&mut stamps) {
                 let Some(sentry) = self.slots.get(entry.stream.slot as usize) else { continue };
                 for (point, stamps) in sentry.points.iter().zip(stamps) {

@@ -17,14 +17,16 @@ use crossbeam_utils::CachePadded;
 
 use self::lanes::{Lanes, PAGE_CELLS};
 #[cfg(feature = "capi")]
-pub(crate) use self::loans::{LOAN_BITS, Place, index_of};
+pub(crate) use self::loans::LOAN_BITS;
 use crate::cell::Cell;
 use crate::flags::{Flags, Gate, TAG_MASK};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering};
 use crate::types::{Nanos, StreamKey};
 
-/// A cell's number in its engine; 0 is no cell.
+/// A cell's number in its engine: its chunk, and which one it is there (16 bits). 0 is no cell.
 pub(crate) type CellIndex = u32;
+
+const OFFSET_BITS: u32 = 16;
 
 /// Chunks double from 64 KiB to 4 MiB: making a chunk writes it, and no registration is to pay
 /// for more than that.
@@ -95,15 +97,33 @@ const _: () = assert!((FIRST_CHUNK as usize * size_of::<AtomicU32>()).is_multipl
 /// Which chunk a cell stands in, and where.
 #[inline]
 fn locate(index: CellIndex) -> (usize, usize) {
-    if index >= IN_SMALLER {
-        let beyond = index - IN_SMALLER;
-        let chunk = DOUBLINGS + beyond / LARGEST_CHUNK;
-        return (chunk as usize, (beyond % LARGEST_CHUNK) as usize);
-    }
-    let scaled = index / FIRST_CHUNK + 1;
-    let chunk = scaled.ilog2();
-    (chunk as usize, (index - FIRST_CHUNK * ((1 << chunk) - 1)) as usize)
+    ((index >> OFFSET_BITS) as usize, (index & ((1 << OFFSET_BITS) - 1)) as usize)
 }
+
+/// The n-th cell that was made.
+fn nth(n: usize) -> CellIndex {
+    let n = u32::try_from(n).unwrap_or(u32::MAX);
+    let (chunk, offset) = if n >= IN_SMALLER {
+        let beyond = n - IN_SMALLER;
+        (DOUBLINGS + beyond / LARGEST_CHUNK, beyond % LARGEST_CHUNK)
+    } else {
+        let chunk = (n / FIRST_CHUNK + 1).ilog2();
+        (chunk, n - FIRST_CHUNK * ((1 << chunk) - 1))
+    };
+    chunk << OFFSET_BITS | offset
+}
+
+/// As how many-th a cell was made: its place in the book.
+fn count_of(index: CellIndex) -> usize {
+    let (chunk, offset) = locate(index);
+    let before = match chunk.checked_sub(DOUBLINGS as usize) {
+        Some(beyond) => IN_SMALLER as usize + beyond * LARGEST_CHUNK as usize,
+        None => FIRST_CHUNK as usize * ((1 << chunk) - 1),
+    };
+    before + offset
+}
+
+const _: () = assert!(LARGEST_CHUNK == 1 << OFFSET_BITS);
 
 impl Cells {
     pub(crate) fn new() -> Self {
@@ -169,16 +189,17 @@ impl Cells {
             Some(index) => index,
             None => {
                 // A page for this thread; the first one has no cell 0.
-                let index = u32::try_from(book.entries.len()).unwrap_or(u32::MAX);
+                let index = nth(book.entries.len());
                 assert!(locate(index).0 < CHUNKS, "more than 268 million cells in one engine");
                 self.ensure_chunk(&mut book, locate(index).0);
                 let end = (index | (PAGE_CELLS - 1)) + 1;
-                book.entries.resize(end as usize, Entry { owners: 0, stream });
-                book.free.add_page(lane, index + 1..end);
-                index
+                let made = book.entries.len() + (end - index) as usize;
+                book.entries.resize(made, Entry { owners: 0, stream });
+                book.free.add_page(lane, index..end);
+                book.free.take(lane).unwrap_or(index)
             }
         };
-        book.entries[index as usize] = Entry { owners: 1, stream };
+        book.entries[count_of(index)] = Entry { owners: 1, stream };
         let tag = tag.unwrap_or_else(|| {
             let tag = book.next_tag;
             book.next_tag = tag.wrapping_add(1) & TAG_MASK as u32;
@@ -196,13 +217,13 @@ impl Cells {
 
     /// One more owner.
     pub(crate) fn retain(&self, index: CellIndex) {
-        self.book.lock().entries[index as usize].owners += 1;
+        self.book.lock().entries[count_of(index)].owners += 1;
     }
 
     /// One owner less; after the last one the cell rests until it is known to be unread.
     pub(crate) fn release(&self, index: CellIndex) {
         let mut book = self.book.lock();
-        let entry = &mut book.entries[index as usize];
+        let entry = &mut book.entries[count_of(index)];
         debug_assert!(entry.owners > 0, "a cell released once too often");
         entry.owners -= 1;
         if entry.owners == 0 {
@@ -225,7 +246,7 @@ impl Cells {
     /// The stream that a cell in use belongs to.
     pub(crate) fn stream_of(&self, index: CellIndex) -> Option<StreamKey> {
         let book = self.book.lock();
-        book.entries.get(index as usize).filter(|entry| entry.owners > 0).map(|entry| entry.stream)
+        book.entries.get(count_of(index)).filter(|entry| entry.owners > 0).map(|entry| entry.stream)
     }
 
     /// Where the word that counts stands, for a cell of tag `tag`: the cell itself, or the one
@@ -306,15 +327,22 @@ mod tests {
 
     #[test]
     fn indexes_find_their_chunk() {
-        assert_eq!(locate(0), (0, 0));
-        assert_eq!(locate(1023), (0, 1023));
-        assert_eq!(locate(1024), (1, 0));
-        assert_eq!(locate(3071), (1, 2047));
-        assert_eq!(locate(3072), (2, 0));
-        assert_eq!(locate(IN_SMALLER - 1), (5, 32_767));
-        assert_eq!(locate(IN_SMALLER), (6, 0));
-        assert_eq!(locate(IN_SMALLER + LARGEST_CHUNK), (7, 0));
-        assert_eq!(locate(IN_SMALLER + 3 * LARGEST_CHUNK - 1), (8, 65_535));
+        let smaller = IN_SMALLER as usize;
+        let largest = LARGEST_CHUNK as usize;
+        for (n, place) in [
+            (0, (0, 0)),
+            (1023, (0, 1023)),
+            (1024, (1, 0)),
+            (3071, (1, 2047)),
+            (3072, (2, 0)),
+            (smaller - 1, (5, 32_767)),
+            (smaller, (6, 0)),
+            (smaller + largest, (7, 0)),
+            (smaller + 3 * largest - 1, (8, 65_535)),
+        ] {
+            assert_eq!(locate(nth(n)), place);
+            assert_eq!(count_of(nth(n)), n);
+        }
     }
 
     #[test]

@@ -51,6 +51,8 @@ const SAME_LAYER: &[(&str, &str)] = &[
 
 /// The files that may say `unsafe`.
 const UNSAFE_ROOMS: &[&str] = &[
+    // A prefetch.
+    "sync.rs",
     "slab.rs",
     "slab/loans.rs",
     "recorder.rs",

@@ -11,7 +11,7 @@ use crate::support::{Mode, figure, median, threads};
 use crate::wire::{DATAGRAM, Receiver, sharpen_sleep, socket};
 
 /// How long one of the two has the feed.
-const TURN: Duration = Duration::from_millis(250);
+const TURN: Duration = Duration::from_millis(100);
 /// Turns that may be lost in a row.
 const RETRIES: usize = 5;
 /// Who has not the feed gets one of so many datagrams: nobody is to fall silent.
@@ -53,7 +53,7 @@ fn compare(
     addrs: [SocketAddr; 2],
     used: Used<'_>,
 ) {
-    let rounds = if mode.quick { 4 } else { 10 };
+    let rounds = if mode.quick { 11 } else { 25 };
     let (input, output) = (socket(), socket());
     let plain_addr = input.local_addr().expect("bound");
     output.connect(receiver.addr).expect("loopback");

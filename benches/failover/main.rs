@@ -358,7 +358,7 @@ fn cost_table(mode: Mode, bars: &mut Bars) {
     }
     println!("\n## CPU time of a datagram of 1,316 bytes, us\n");
     println!("A relay with one stream of two inputs (T = 200 ms), its monitor's thread included,");
-    println!("and a plain loop that receives and sends, in turns of a quarter of a second. Both");
+    println!("and a plain loop that receives and sends, in turns of a tenth of a second. Both");
     println!("are kept on one core, what feeds them and what they feed on the other.\n");
     println!("| relay | datagrams/s | plain | relay | of it the monitor | relay : plain, median |");
     println!("|---|---|---|---|---|---|");

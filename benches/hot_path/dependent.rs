@@ -79,8 +79,8 @@ fn cells(count: usize) -> &'static [Cell] {
 }
 
 /// Gate *drop* and *forward* as the engine's flag word has them, and its bits for the longer way.
-const DROP: u64 = 2;
-const FORWARD: u64 = 3;
+const DROP: u64 = 0;
+const FORWARD: u64 = 1;
 const LOW: u64 = 0x2e;
 
 impl Cell {

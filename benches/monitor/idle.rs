@@ -6,7 +6,7 @@ use changeover::{Engine, EngineConfig, Packet, Recorder};
 
 use crate::fleet::{Fleet, id};
 use crate::live::monitor;
-use crate::support::figure;
+use crate::support::{Mode, figure};
 
 /// Whether it counts for the goal, the figure's name, and what it says.
 pub(crate) const CASES: [(bool, &str, &str); 5] = [
@@ -18,22 +18,22 @@ pub(crate) const CASES: [(bool, &str, &str); 5] = [
 ];
 
 const STREAMS: usize = 1_000;
-const LOOK: Duration = Duration::from_secs(2);
 /// After the last timeout.
 const SETTLED: Duration = Duration::from_millis(400);
 
-pub(crate) fn run() {
-    // All at once: each has an engine of its own, and the system tells them by number only.
+pub(crate) fn run(mode: Mode) {
+    let look = Duration::from_millis(if mode.quick { 600 } else { 2_000 });
+    // One after another: the system tells threads by their names.
     for (_, case, _) in CASES {
         let config = EngineConfig { packet_timeout_ms: 100, ..EngineConfig::default() };
         let engine = Engine::builder().config(config).build().expect("builds");
         let _kept = prepare(case, &engine);
         std::thread::sleep(SETTLED);
         let (before, turns) = (monitor().1, engine.stats().wakes_total);
-        std::thread::sleep(LOOK);
+        std::thread::sleep(look);
         let slept = monitor().1 - before;
         let turned = engine.stats().wakes_total - turns;
-        figure(case, slept.max(turned) as f64 / LOOK.as_secs_f64());
+        figure(case, slept.max(turned) as f64 / look.as_secs_f64());
         engine.shutdown().expect("not in a callback");
     }
 }

@@ -36,7 +36,7 @@ struct Seen {
 
 pub(crate) fn cpu(streams: usize, timeout_ms: u64, mode: Mode) {
     let mut live = Live::set_up(streams, timeout_ms);
-    let span = Duration::from_millis(if mode.quick { 1_500 } else { 3_000 });
+    let span = Duration::from_millis(if mode.quick { 1_000 } else { 2_500 });
     // Until each has been looked at once.
     live.deliver_for(Duration::from_millis(timeout_ms + 500));
     let ((cpu, sleeps), recorded) = (monitor(), live.fleet.recorded);
@@ -61,7 +61,7 @@ pub(crate) fn cpu(streams: usize, timeout_ms: u64, mode: Mode) {
 pub(crate) fn events(streams: usize, mode: Mode) {
     let mut live = Live::set_up(streams, TIMEOUT_MS);
     live.deliver_for(Duration::from_millis(TIMEOUT_MS + 500));
-    let (each, span) = if mode.quick { (1_000, 2_000) } else { (2_000, 4_000) };
+    let (each, span) = if mode.quick { (1_000, 1_000) } else { (2_000, 4_000) };
     let span = Duration::from_millis(span);
     let order = shuffled(streams, 21);
     figure("tick_us", live.engine.stats().tick_ns as f64 / 1e3);

@@ -12,7 +12,6 @@ use super::tenant::{self, find};
 use crate::cell::{Gate, Sum};
 use crate::publish::PRECISE;
 use crate::recorder::{count, note_gap, plain_verdict, watched};
-use crate::slab::index_of;
 use crate::sync::Ordering;
 use crate::types::{Epoch, Packet, Tracks, Verdict};
 
@@ -362,7 +361,7 @@ fn record_aside(parts: Parts, lent: &Lent, sum: Sum, stamp: u64) -> i64 {
         // Inside, a mark that is valid is this engine's: an engine that moves out takes its
         // loans back before the next one moves in.
         slots::lent(parts)?;
-        Some(watched(inside.engine.core(), index_of(parts.index), sum, stamp))
+        Some(watched(inside.engine.core(), parts.index, sum, stamp))
     };
     // On an engine driven by hand the monitor runs in here.
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(record)) {

@@ -237,7 +237,8 @@ impl Run {
         self.frames += u64::from(now.frames.wrapping_sub(before.frames));
         self.lost += u64::from(now.lost.wrapping_sub(before.lost));
         self.keyframes += u64::from(now.keyframes.wrapping_sub(before.keyframes));
-        if now.packets > 0 {
+        // None: its clocks have been started anew since the last packet.
+        if now.packets > 0 && (moved || self.last.is_some()) {
             self.last = self.last.max(Some(sample.settled));
             self.stamp = self.stamp.max(Some(sample.stamp));
             self.precise = !sample.coarse;

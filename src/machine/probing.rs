@@ -129,7 +129,9 @@ impl Machine {
             self.better_inputs().iter().filter_map(|input| match self.readiness(cx, input) {
                 Readiness::Ready => Some(self.cooldown_end_for(cx, input)),
                 Readiness::Until(until) => Some(until),
-                Readiness::NextPacket | Readiness::Unproved => None,
+                // Its next packet will do then: another refusal than before.
+                Readiness::NextPacket => Some(self.cooldown_end_for(cx, input)),
+                Readiness::Unproved => None,
             });
         moments.filter(|at| *at > cx.now).min()
     }

@@ -74,7 +74,10 @@ impl Monitor {
         let plane = &inner.plane;
         let rests = next.is_some()
             && inner.machine.rests_while(self.now, &policy, stall, |epoch, span| {
-                plane.point(epoch, span).map(|point| self.points.push(point)).is_some()
+                plane
+                    .point(&self.core.cells, epoch, span)
+                    .map(|point| self.points.push(point))
+                    .is_some()
             });
         if !rests {
             self.points.clear();

@@ -105,6 +105,11 @@ impl Monitor {
         if self.due.is_empty() { self.deadlines.next() } else { Some(self.now) }
     }
 
+    /// Whether there is more that is due than one turn does.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.due.is_empty()
+    }
+
     /// A wake-up at this time is punctual (the hand-driven clock was moved there on purpose).
     pub(crate) fn expect_at(&mut self, at: Nanos) {
         self.plan = Some(at);
@@ -226,11 +231,16 @@ impl Monitor {
             }
             let (priority, before) = (declared.priority, declared.heard);
             declared.heard = counted;
+            // The machine of a stream at rest has not heard of packets for long: it is to know
+            // of them before it judges anything.
+            self.samples.clear();
+            inner.plane.sample(&core.cells, &self.log, &mut self.samples);
             let epoch = inner.machine.new_epoch();
             inner.plane.open_by_id(&core.cells, priority, epoch, by_id, before);
             let event = Event::Opened { priority, epoch, by_id: true };
             let (policy, stall) = (Arc::clone(&self.policy), self.log.stall());
-            inner.machine.step(self.now, &policy, stall, &[], event, &mut self.actions);
+            let samples = &self.samples;
+            inner.machine.step(self.now, &policy, stall, samples, event, &mut self.actions);
         }
     }
 

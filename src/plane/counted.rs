@@ -62,9 +62,12 @@ impl Plane {
 
     /// Where the packets of an activation are counted, and that there are no others: for one
     /// that nothing but silence is asked of.
-    pub(crate) fn point(&self, epoch: Epoch, span: Nanos) -> Option<Point> {
+    pub(crate) fn point(&self, cells: &Cells, epoch: Epoch, span: Nanos) -> Option<Point> {
         let found = self.find(epoch).filter(|found| found.siblings.is_empty())?;
-        let by_id = found.by_id.map_or(0, |(cell, _)| cell);
+        // One that has counted nothing in this epoch may have a stamp of the one before.
+        let heard =
+            found.by_id.filter(|(cell, before)| cells.get(*cell).packets.load(Relaxed) != *before);
+        let by_id = heard.map_or(0, |(cell, _)| cell);
         if !found.by_id_only {
             return Some(Point { cell: found.home, by_id, span });
         }

@@ -60,8 +60,45 @@ impl Id {
     #[inline]
     pub(super) fn is(&self, id: &str) -> bool {
         match self {
-            Self::Short { len, bytes } => bytes.get(..usize::from(*len)) == Some(id.as_bytes()),
+            Self::Short { len, bytes } => {
+                let len = usize::from(*len);
+                bytes.get(..len).is_some_and(|known| is_same(known, id.as_bytes()))
+            }
             Self::Long(long) => **long == *id,
+        }
+    }
+}
+
+/// Whether two short texts are the same. In place: a call takes as long as the rest of a look-up.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let (Some(last_a), Some(last_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
+        return a.iter().zip(b).all(|(a, b)| a == b);
+    };
+    // The last eight bytes may overlap those before.
+    let (words_a, words_b) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+    last_a == last_b && words_a.iter().zip(words_b).all(|(a, b)| a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_the_same_in_every_byte() {
+        let text = "0123456789abcdefghijklmnopqrstuvwxyz";
+        for len in 0..text.len() {
+            let id = Id::new(&text[..len]);
+            assert!(id.is(&text[..len]) && !id.is(&text[..len + 1]), "{len}");
+            assert!(len == 0 || !id.is(&text[1..=len]), "{len}");
+            for at in 0..len {
+                let mut other = text[..len].to_owned();
+                other.replace_range(at..=at, "_");
+                assert!(!id.is(&other), "{len}, {at}");
+            }
         }
     }
 }

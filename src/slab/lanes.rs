@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::CellIndex;
+use super::{CellIndex, count_of};
 use crate::sync::{AtomicU32, Ordering};
 
 /// Cells on a page.
@@ -74,7 +74,7 @@ impl Lanes {
 
     pub(super) fn put(&mut self, cells: impl IntoIterator<Item = CellIndex>) {
         for cell in cells {
-            let lane = self.of_page[(cell / PAGE_CELLS) as usize];
+            let lane = self.of_page[count_of(cell) / PAGE_CELLS as usize];
             self.lanes[usize::from(lane.0)].free.push_back(cell);
             self.used_before += 1;
         }

@@ -6,32 +6,15 @@ use std::mem::size_of;
 
 use super::lanes::Lanes;
 use super::{
-    CHUNKS, CellIndex, Cells, DOUBLINGS, END, FIRST_CHUNK, IN_SMALLER, LARGEST_CHUNK, allocation,
-    chunk_layout, locate,
+    CHUNKS, CellIndex, Cells, END, allocation, cells_in, chunk_layout, count_of, locate, nth,
 };
 use crate::cell::Cell;
 use crate::flags::Gate;
 use crate::sync::{AtomicU32, Ordering};
 use crate::types::Nanos;
 
-/// Where a cell stands: its chunk (10 bits) and which one it is there (16 bits). Found faster than
-/// by its index.
-pub(crate) type Place = u32;
-
-const OFFSET_BITS: u32 = 16;
-/// Cells of chunks beyond are not lent.
+/// Cells of chunks beyond are not lent: a foreign caller's number has 26 bits for the index.
 const LENT_CHUNKS: usize = 1 << 10;
-const FIRST_BITS: u32 = FIRST_CHUNK.ilog2();
-const _: () = assert!(LARGEST_CHUNK == 1 << OFFSET_BITS && FIRST_BITS + DOUBLINGS == OFFSET_BITS);
-
-/// The index of the cell at a place that was lent.
-pub(crate) fn index_of(place: Place) -> CellIndex {
-    let (chunk, offset) = (place >> OFFSET_BITS, place & ((1 << OFFSET_BITS) - 1));
-    if chunk < DOUBLINGS {
-        return FIRST_CHUNK * ((1 << chunk) - 1) + offset;
-    }
-    IN_SMALLER + (chunk - DOUBLINGS) * LARGEST_CHUNK + offset
-}
 
 /// Loans are numbered in so many bits.
 pub(crate) const LOAN_BITS: u32 = 26;
@@ -52,12 +35,11 @@ impl Cells {
         unsafe { &*Self::mark_at(first, offset) }
     }
 
-    /// Lends a cell to a foreign caller, who will name it by its place and the mark that this
+    /// Lends a cell to a foreign caller, who will name it by its index and the mark that this
     /// answers: `kind`, and a number that comes again after 2^26 loans. `None` beyond 67 million
     /// cells.
-    pub(crate) fn lend(&self, index: CellIndex, kind: u32) -> Option<(Place, u32)> {
-        let (chunk, offset) = locate(index);
-        if chunk >= LENT_CHUNKS {
+    pub(crate) fn lend(&self, index: CellIndex, kind: u32) -> Option<u32> {
+        if locate(index).0 >= LENT_CHUNKS {
             return None;
         }
         let mut book = self.book.lock();
@@ -65,7 +47,7 @@ impl Cells {
         book.next_loan = (book.next_loan + 1) & ((1 << LOAN_BITS) - 1);
         // Release pairs with the acquire in `lent`: who finds the mark finds the cell opened.
         self.mark(index).store(mark, Ordering::Release);
-        Some(((chunk << OFFSET_BITS | offset) as Place, mark))
+        Some(mark)
     }
 
     /// The loan is over.
@@ -75,14 +57,12 @@ impl Cells {
 
     /// The cell that is lent at this place under this mark. Any two numbers get an answer.
     #[inline]
-    pub(crate) fn lent(&self, place: Place, mark: u32) -> Option<&Cell> {
-        let chunk = (place >> OFFSET_BITS) as usize & (LENT_CHUNKS - 1);
-        let offset = (place & ((1 << OFFSET_BITS) - 1)) as usize;
+    pub(crate) fn lent(&self, index: CellIndex, mark: u32) -> Option<&Cell> {
+        let (chunk, offset) = locate(index);
+        let chunk = chunk & (LENT_CHUNKS - 1);
         // Acquire pairs with the release of `ensure_chunk`.
         let first = self.chunks[chunk].load(Ordering::Acquire);
-        // Beyond the chunk's cells: more than 10 bits in the first one, and never in the large ones.
-        let is_beyond = offset >> (FIRST_BITS + (chunk as u32).min(DOUBLINGS)) != 0;
-        if first.is_null() || mark == 0 || is_beyond {
+        if first.is_null() || mark == 0 || offset >= cells_in(chunk) {
             return None;
         }
         // SAFETY: as in `mark`.
@@ -103,11 +83,11 @@ impl Cells {
         let mut unused = vec![false; book.entries.len()];
         let at_rest = book.passed.iter().flat_map(|(_, cells)| cells);
         let at_rest = at_rest.copied().chain(book.free.all());
-        at_rest.for_each(|index| unused[index as usize] = true);
-        let used = (1..book.entries.len()).filter(|index| !unused[*index]);
-        let used: Vec<_> = used.map(|index| index as CellIndex).collect();
+        at_rest.for_each(|index| unused[count_of(index)] = true);
+        let used = (1..book.entries.len()).filter(|n| !unused[*n]);
+        let used: Vec<_> = used.map(nth).collect();
         for index in &used {
-            book.entries[*index as usize].owners = 0;
+            book.entries[count_of(*index)].owners = 0;
             let cell = self.get(*index);
             let flags = cell.flags.load(Ordering::Relaxed);
             cell.flags.store(flags.with(Gate::Stale, 0), Ordering::SeqCst);
@@ -178,8 +158,8 @@ mod tests {
     fn a_loan_is_found_under_its_mark_until_it_is_over() {
         let cells = Cells::new();
         let index = cells.acquire(KEY);
-        let (place, mark) = cells.lend(index, 5).unwrap();
-        assert_eq!((mark >> LOAN_BITS, index_of(place)), (5, index));
+        let (place, mark) = (index, cells.lend(index, 5).unwrap());
+        assert_eq!(mark >> LOAN_BITS, 5);
         assert!(std::ptr::eq(cells.lent(place, mark).unwrap(), cells.get(index)));
         assert!(cells.lent(place, mark + 1).is_none() && cells.lent(place + 1, mark).is_none());
         assert!(cells.lent(place, 0).is_none() && cells.lent(place + 1, 0).is_none());
@@ -188,7 +168,7 @@ mod tests {
         }
         cells.take_back(index);
         assert!(cells.lent(place, mark).is_none());
-        let (_, mark) = cells.lend(index, 5).unwrap();
+        let mark = cells.lend(index, 5).unwrap();
         cells.get(index).packets.store(3, Ordering::Relaxed);
         let tag = cells.get(index).flags.load(Ordering::SeqCst).tag();
         cells.clear();
@@ -196,14 +176,14 @@ mod tests {
         assert_eq!(cells.get(index).packets.load(Ordering::Relaxed), 0);
         assert_eq!((cells.usage(), cells.acquire(KEY)), ((0, 0), 1));
         assert_ne!(cells.get(1).flags.load(Ordering::SeqCst).tag(), tag);
-        assert_ne!(cells.lend(1, 5).unwrap().1, mark);
+        assert_ne!(cells.lend(1, 5).unwrap(), mark);
     }
 
     #[test]
     fn what_is_passed_on_rests_and_comes_again() {
         let cells = Cells::new();
         let index = cells.acquire(KEY);
-        let (place, mark) = cells.lend(index, 2).unwrap();
+        let (place, mark) = (index, cells.lend(index, 2).unwrap());
         cells.get(index).flags.store(Flags::new(Gate::Forward, true, 9, 1), Ordering::SeqCst);
         assert!(cells.tell(index));
         cells.pass_on(100, 10);
@@ -223,9 +203,8 @@ mod tests {
     fn a_place_is_that_of_its_cell() {
         let cells = Cells::new();
         for index in (0..200_000).map(|_| cells.acquire(KEY)).step_by(997) {
-            let (place, mark) = cells.lend(index, 2).unwrap();
-            assert_eq!(index_of(place), index);
-            assert!(std::ptr::eq(cells.lent(place, mark).unwrap(), cells.get(index)));
+            let mark = cells.lend(index, 2).unwrap();
+            assert!(std::ptr::eq(cells.lent(index, mark).unwrap(), cells.get(index)));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Defects that reviews found, each as a small test of the rule of the behaviour contract that it
 //! broke. The sections named are those of `behaviour.md`.
 
+mod at_rest;
 mod machine;
 mod plane;
 mod renumbering;
