@@ -57,6 +57,9 @@ struct Sentry {
     /// It is content with the slow tick, because its packets are stamped by clock readings. One
     /// that is not is for the machine to know.
     precise: bool,
+    /// Looks at it, wrapping. At 0 the machine is asked all the same: it adds up what wraps in the
+    /// packet plane's counts.
+    looks: u8,
 }
 
 const _: () = assert!(size_of::<Sentry>() == 64);
@@ -84,6 +87,8 @@ impl Sentries {
                 generation: key.generation,
                 seq: sentry.seq,
                 watch_version: sentry.watch_version.wrapping_add(1),
+                // Not all of them in the same round.
+                looks: key.slot as u8,
                 ..Sentry::default()
             };
         }
@@ -198,7 +203,8 @@ impl Sentries {
                     found.push(Found::Void);
                     continue;
                 };
-                let next = sentry.next(now, stamps, cells, log);
+                sentry.looks = sentry.looks.wrapping_add(1);
+                let next = sentry.next(now, stamps, cells, log).filter(|_| sentry.looks != 0);
                 sentry.at = 0;
                 found.push(next.map_or(Found::Due, Found::Rests));
             }
@@ -289,6 +295,23 @@ mod tests {
         cells.get(c).last.store(2_049, Release);
         let entry = sentries.arm(KEY, 2_050).unwrap();
         assert_eq!(look(&mut sentries, 2_050, entry, &cells), Found::Rests(2_100));
+    }
+
+    #[test]
+    fn the_machine_is_asked_now_and_then_though_packets_come() {
+        let (cells, mut sentries) = (Cells::new(), Sentries::default());
+        let cell = cells.acquire(KEY);
+        sentries.rest(KEY, &[Point { cell, by_id: 0, span: 100 }], false);
+        let mut entry = sentries.arm(KEY, 100).unwrap();
+        let mut looks = 0;
+        loop {
+            cells.get(cell).last.store(entry.at, Release);
+            looks += 1;
+            match look(&mut sentries, entry.at, entry, &cells) {
+                Found::Rests(at) => entry = sentries.rearm(entry, at),
+                found => break assert_eq!((found, looks), (Found::Due, 256 - 3)),
+            }
+        }
     }
 
     #[test]

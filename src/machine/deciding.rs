@@ -238,7 +238,7 @@ impl Machine {
             let to = Some(target);
             return self.report_refused(cx, Wish { to, reason, rule, until: None, detail });
         }
-        if self.refused.as_deref() != Some(&(Some(target), reason, rule)) {
+        if !self.is_refused(Some(target), reason, rule) {
             self.report_decided(cx, target, reason, &detail);
         }
         let to = Some(target);

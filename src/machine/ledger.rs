@@ -33,6 +33,16 @@ pub(crate) struct Wish {
     pub(crate) detail: String,
 }
 
+/// The refusal that was last reported.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused {
+    to: Option<Priority>,
+    reason: SwitchReason,
+    rule: &'static str,
+    /// Until when that rule holds, where that is known.
+    until: Option<Nanos>,
+}
+
 /// A move that is effective, until the target's first packet goes out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
@@ -99,14 +109,34 @@ impl Machine {
 
     /// Reports what stands against a move; once, until something else does.
     pub(super) fn note_refused(&mut self, cx: &mut Cx<'_>, wish: Option<Wish>) {
-        let key = wish.as_ref().map(|wish| (wish.to, wish.reason, wish.rule));
-        if self.refused.as_deref() == key.as_ref() {
+        let Some(wish) = wish else {
+            self.refused = None;
+            return;
+        };
+        let Wish { to, reason, rule, until, .. } = wish;
+        if self.is_refused(to, reason, rule) {
+            // The rule may hold longer, or less long, than it did.
+            self.refused.iter_mut().for_each(|refused| refused.until = until);
             return;
         }
-        self.refused = key.map(Box::new);
-        if let Some(wish) = wish {
-            self.report_refused(cx, wish);
-        }
+        self.refused = Some(Box::new(Refused { to, reason, rule, until }));
+        self.report_refused(cx, wish);
+    }
+
+    /// Whether this is the refusal that stands.
+    pub(super) fn is_refused(
+        &self,
+        to: Option<Priority>,
+        reason: SwitchReason,
+        rule: &'static str,
+    ) -> bool {
+        let key = |refused: &Refused| (refused.to, refused.reason, refused.rule);
+        self.refused.as_deref().map(key) == Some((to, reason, rule))
+    }
+
+    /// When what stands against a move ends by time: it is to be decided anew then.
+    pub(super) fn refusal_deadline(&self, cx: &Cx<'_>) -> Option<Nanos> {
+        self.refused.as_ref().and_then(|refused| refused.until).filter(|until| *until > cx.now)
     }
 
     pub(super) fn report_refused(&mut self, cx: &mut Cx<'_>, wish: Wish) {

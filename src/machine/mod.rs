@@ -99,7 +99,7 @@ use self::hold::Held;
 use self::impairment::Impairment;
 pub(crate) use self::input::{Counts, Failure, Input, Run, Sample, Totals};
 pub(crate) use self::ledger::Air;
-use self::ledger::{Decision, Entry, Gate, Wish};
+use self::ledger::{Decision, Entry, Gate, Refused, Wish};
 pub(crate) use self::view::{NotEligible, Ticking};
 use crate::config::{InputConfig, Policy, StreamConfig};
 use crate::events::EventKind;
@@ -165,7 +165,7 @@ pub(crate) struct Machine {
     /// Whether two or more inputs were usable, once known.
     redundant: Option<bool>,
     /// The refusal that was last reported.
-    refused: Option<Box<(Option<Priority>, SwitchReason, &'static str)>>,
+    refused: Option<Box<Refused>>,
     /// The latest decisions and refusals, newest first.
     decisions: VecDeque<Decision>,
     /// The latest move, until its first packet.

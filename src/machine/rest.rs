@@ -20,7 +20,8 @@ impl Machine {
             ]
         });
         let hold = self.hold.map(|hold| hold.expires_at);
-        let moments = [hold, self.gate_deadline(), self.trust_deadline(&cx)];
+        let (trust, refusal) = (self.trust_deadline(&cx), self.refusal_deadline(&cx));
+        let moments = [hold, self.gate_deadline(), trust, refusal];
         let leaving = self.leaving_run().map(|(config, run)| cx.silence_deadline(config, run).0);
         let leaving = leaving.filter(|at| *at > now);
         per_input
@@ -49,6 +50,7 @@ impl Machine {
             || self.hold.is_some()
             || self.failback_deadline(&cx).is_some()
             || self.trust_deadline(&cx).is_some()
+            || self.refusal_deadline(&cx).is_some()
             || self.is_sampled(&cx)
         {
             return false;

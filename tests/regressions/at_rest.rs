@@ -1,9 +1,11 @@
 //! Streams at rest: their machines are not asked while packets come, and know nothing of those
 //! packets until something else happens.
 
-use changeover::{EngineConfig, EventKind, HandEngine, InputsUpdate, Recorder, Verdict};
+use changeover::{
+    Condition, DriverCall, EngineConfig, EventKind, HandEngine, InputsUpdate, Recorder, Verdict,
+};
 
-use crate::{PACKET, S, active, hand_with, hot, ms, stream};
+use crate::{PACKET, S, active, cold, hand_with, hot, ms, stream};
 
 fn a_second() -> EngineConfig {
     EngineConfig { packet_timeout_ms: 1_000, ..EngineConfig::default() }
@@ -95,4 +97,60 @@ fn all_that_is_due_is_done_in_one_call_by_hand() {
     let on_backup = (0..STREAMS)
         .filter(|n| hand.runtime_status(&id(*n)).unwrap().active_input_priority == Some(1));
     assert_eq!(on_backup.count(), STREAMS);
+}
+
+#[test]
+fn a_move_that_waits_for_a_cooldown_is_made_when_that_ends() {
+    let config = EngineConfig {
+        failback_cooldown_ms: 5_000,
+        failback_stable_ms: 100,
+        probe_cooldown_ms: 500,
+        ..a_second()
+    };
+    let hand = hand_with(config, [hot(0, "a"), cold(1, "b"), hot(2, "c")]);
+    let events = hand.subscribe(0);
+    let mut recorders = vec![hand.recorder(S, 2, None).unwrap()];
+    let run = |times: usize, recorders: &mut Vec<Recorder>, is_good: bool| {
+        for _ in 0..times {
+            recorders.iter_mut().for_each(|recorder| drop(recorder.record(PACKET)));
+            hand.advance(ms(50));
+            for call in hand.calls() {
+                match call {
+                    DriverCall::Start(call) if is_good => {
+                        call.token().done();
+                        let epoch = call.epoch;
+                        let opened = hand.recorder(S, call.input.priority, epoch).unwrap();
+                        recorders.push(opened);
+                    }
+                    DriverCall::Start(call) => call.token().failed("no"),
+                    DriverCall::Probe(call) if is_good => call.token().done(),
+                    DriverCall::Probe(call) => call.token().failed("no"),
+                    _ => {}
+                }
+            }
+        }
+    };
+    run(30, &mut recorders, false);
+    run(150, &mut recorders, true);
+    assert_eq!(active(&hand), Some(1), "a failback to the cold one");
+    // It dies young: the next move there is damped.
+    let at = recorders.iter().position(|recorder| recorder.priority() == 1).unwrap();
+    recorders.swap_remove(at).report_error("boom");
+    recorders.push(hand.recorder(S, 0, None).unwrap());
+    run(120, &mut recorders, true);
+    assert_eq!(active(&hand), Some(0));
+    drop(events.drain());
+    hand.raise_condition(S, 0, Condition::new("black").hold_ms(1).clear_ms(1)).unwrap();
+    run(2, &mut recorders, true);
+    let remaining = events.drain().into_iter().find_map(|event| match event.kind {
+        EventKind::SwitchRefused { rule: "failback_cooldown", remaining_ms, .. } => {
+            Some(remaining_ms)
+        }
+        _ => None,
+    });
+    let steps = remaining.expect("a refusal with its end") as usize / 50;
+    run(steps - 3, &mut recorders, true);
+    assert_eq!(active(&hand), Some(0));
+    run(6, &mut recorders, true);
+    assert_eq!(active(&hand), Some(1), "when the cooldown is over");
 }
