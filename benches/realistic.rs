@@ -264,7 +264,11 @@ fn report(mode: Mode) {
     let quarters = ["relay_x_p25", "relay_x_p75"].map(|key| relays.median(key));
     println!("| half of the rounds within | {:.3} to {:.3} |", quarters[0], quarters[1]);
     println!();
-    bar("copy_loop_share_percent", copies.median("share_percent"), Goal::AtMost(3.0));
+    // What one adds may read as less than nothing here (a pause between copies helps the memory);
+    // an eighth of what eight add does not, and is what counts then.
+    let eighth = 100.0 * copies.median("eighth_ns") / copies.median("copy_ns");
+    let share = copies.median("share_percent").max(eighth);
+    bar("copy_loop_share_percent", share, Goal::AtMost(3.0));
     bar("udp_loopback_x", relays.median("relay_x"), Goal::AtLeast(0.97));
 }
 

@@ -1292,8 +1292,10 @@ int64_t changeover_record_batch(changeover_recorder recorder,
                                 int64_t *verdicts);
 
 // As `changeover_record`, with a clock reading of its own instead of the coarse time (about 10 ns
-// where the CPU's counter is usable, and entering the engine).
-int64_t changeover_record_precise(changeover_recorder recorder, const changeover_packet *packet);
+// where the CPU's counter is usable, and entering the engine). Silence counts from exactly then, not
+// from the next tick; where every input is recorded so, the engine ticks every 16 ms only.
+int64_t changeover_record_precise(changeover_recorder recorder,
+                                  const changeover_packet *packet);
 
 // As `changeover_record`, with your own time, in nanoseconds of `changeover_now_ns`. It is
 // clamped to [the previous packet's time, now].
@@ -1308,9 +1310,12 @@ int64_t changeover_record_at(changeover_recorder recorder,
 // cannot be told from those of a live one. It counts while the input has an open epoch (a hot
 // input without a recorder gets one from its first packet).
 //
-// Lock-free and some 30 ns slower than `changeover_record`. NOT async-signal-safe. On error
+// Lock-free (but for the first such packet of an input, which takes the stream's lock for a moment),
+// and some 30 ns slower than `changeover_record`. NOT async-signal-safe. On error
 // (CHANGEOVER_INVALID_HANDLE, _NULL_ARGUMENT, _BAD_UTF8) the last error is written.
-int64_t changeover_record_packet(changeover_engine engine, const char *stream, int32_t priority);
+int64_t changeover_record_packet(changeover_engine engine,
+                                 const char *stream,
+                                 int32_t priority);
 
 // Moves the stream to this input and keeps it there (override) until that input degrades or is
 // removed, disabled or overridden. Refused at once where the input cannot be taken; what became

@@ -66,12 +66,16 @@ impl Default for Stats {
 }
 
 impl Stats {
-    /// A deadline was looked at `late` after its time.
+    /// A deadline was looked at `late` after its time. The monitor only: one writer, so that no look
+    /// waits for a locked addition.
     pub(crate) fn looked(&self, late: Nanos) {
-        self.deadlines.fetch_add(1, Relaxed);
+        let add = |count: &AtomicU64| count.store(count.load(Relaxed) + 1, Relaxed);
+        add(&self.deadlines);
         self.late_last.store(late, Relaxed);
-        self.late_max.fetch_max(late, Relaxed);
-        self.late[bucket(late)].fetch_add(1, Relaxed);
+        if self.late_max.load(Relaxed) < late {
+            self.late_max.store(late, Relaxed);
+        }
+        add(&self.late[bucket(late)]);
     }
 
     pub(crate) fn snapshot(&self, streams: u64, tick_ns: u64, dropped: u64) -> EngineStats {

@@ -302,7 +302,8 @@ pub extern "C" fn changeover_record_batch(
 }
 
 /// As `changeover_record`, with a clock reading of its own instead of the coarse time (about 10 ns
-/// where the CPU's counter is usable, and entering the engine).
+/// where the CPU's counter is usable, and entering the engine). Silence counts from exactly then, not
+/// from the next tick; where every input is recorded so, the engine ticks every 16 ms only.
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_record_precise(
     recorder: changeover_recorder,
@@ -378,7 +379,8 @@ fn record_aside(parts: Parts, lent: &Lent, sum: Sum, stamp: u64) -> i64 {
 /// cannot be told from those of a live one. It counts while the input has an open epoch (a hot
 /// input without a recorder gets one from its first packet).
 ///
-/// Lock-free and some 30 ns slower than `changeover_record`. NOT async-signal-safe. On error
+/// Lock-free (but for the first such packet of an input, which takes the stream's lock for a moment),
+/// and some 30 ns slower than `changeover_record`. NOT async-signal-safe. On error
 /// (CHANGEOVER_INVALID_HANDLE, _NULL_ARGUMENT, _BAD_UTF8) the last error is written.
 #[unsafe(no_mangle)]
 pub extern "C" fn changeover_record_packet(

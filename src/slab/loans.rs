@@ -6,7 +6,8 @@ use std::mem::size_of;
 
 use super::lanes::Lanes;
 use super::{
-    CHUNKS, CellIndex, Cells, END, allocation, cells_in, chunk_layout, count_of, locate, nth,
+    CHUNKS, CellIndex, Cells, DOUBLINGS, END, FIRST_CHUNK, allocation, chunk_layout, count_of,
+    locate, nth,
 };
 use crate::cell::Cell;
 use crate::flags::Gate;
@@ -15,6 +16,7 @@ use crate::types::Nanos;
 
 /// Cells of chunks beyond are not lent: a foreign caller's number has 26 bits for the index.
 const LENT_CHUNKS: usize = 1 << 10;
+const FIRST_BITS: u32 = FIRST_CHUNK.ilog2();
 
 /// Loans are numbered in so many bits.
 pub(crate) const LOAN_BITS: u32 = 26;
@@ -62,7 +64,9 @@ impl Cells {
         let chunk = chunk & (LENT_CHUNKS - 1);
         // Acquire pairs with the release of `ensure_chunk`.
         let first = self.chunks[chunk].load(Ordering::Acquire);
-        if first.is_null() || mark == 0 || offset >= cells_in(chunk) {
+        // Beyond the chunk's cells: more than 10 bits in the first one, and never in the large ones.
+        let is_beyond = offset >> (FIRST_BITS + (chunk as u32).min(DOUBLINGS)) != 0;
+        if first.is_null() || mark == 0 || is_beyond {
             return None;
         }
         // SAFETY: as in `mark`.

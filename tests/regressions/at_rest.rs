@@ -112,7 +112,9 @@ fn a_move_that_waits_for_a_cooldown_is_made_when_that_ends() {
     let mut recorders = vec![hand.recorder(S, 2, None).unwrap()];
     let run = |times: usize, recorders: &mut Vec<Recorder>, is_good: bool| {
         for _ in 0..times {
-            recorders.iter_mut().for_each(|recorder| drop(recorder.record(PACKET)));
+            for recorder in recorders.iter_mut() {
+                let _ = recorder.record(PACKET);
+            }
             hand.advance(ms(50));
             for call in hand.calls() {
                 match call {
