@@ -12,14 +12,11 @@ use crate::machine::Machine;
 use crate::monitor::{self, Monitor};
 use crate::stream::{Inner, Stream};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
-use crate::types::{Nanos, Priority, StreamKey};
+use crate::types::{Priority, StreamKey};
 use crate::workers::{Workers, spawn};
 
 /// An idle notifier thread ends within this, also where hung calls have used the time up.
 const NOTIFIER_END: Duration = Duration::from_millis(250);
-
-/// As long as a thread takes to sleep and wake.
-const LINGER_NS: Nanos = 20_000;
 
 /// What keeps an engine going.
 pub(crate) struct Life {
@@ -47,31 +44,13 @@ pub struct ShutdownReport {
     pub detached_calls: usize,
 }
 
-/// Who calls once often calls again (streams are registered in thousands): stays awake for a moment
-/// after a message, because putting a thread to sleep and waking it costs both sides more than the
-/// message itself.
-fn is_spoken_to_again(core: &Core) -> bool {
-    let until = core.clock.now() + LINGER_NS;
-    while core.clock.now() < until {
-        if !core.inbox.is_empty() {
-            return true;
-        }
-        std::hint::spin_loop();
-    }
-    false
-}
-
 /// The monitor thread's life.
 fn monitor_thread(core: Arc<Core>, workers: &Arc<Workers>, stop: &AtomicBool) {
     crate::clock::sharpen_sleep();
     let mut monitor = Monitor::new(Arc::clone(&core));
     while !stop.load(Ordering::Acquire) {
         workers.expire(core.clock.now());
-        let next = monitor.turn(workers.next_deadline());
-        if monitor.has_heard() && is_spoken_to_again(&core) {
-            continue;
-        }
-        match next {
+        match monitor.turn(workers.next_deadline()) {
             None => std::thread::park(),
             Some(at) => {
                 let ahead = at.saturating_sub(core.clock.now());

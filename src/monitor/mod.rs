@@ -59,8 +59,6 @@ pub(crate) struct Monitor {
     /// When the monitor meant to wake next.
     plan: Option<Nanos>,
     now: Nanos,
-    /// There were messages in the latest turn.
-    has_heard: bool,
     policy: Arc<Policy>,
     runner: Option<Arc<dyn CallRunner>>,
     // Kept for their memory.
@@ -89,7 +87,6 @@ impl Monitor {
             next_scan: 0,
             plan: None,
             now: 0,
-            has_heard: false,
             policy: core.policy(),
             runner: None,
             samples: Vec::new(),
@@ -111,11 +108,6 @@ impl Monitor {
     /// Whether there is more that is due than one turn does.
     pub(crate) fn is_behind(&self) -> bool {
         !self.due.is_empty()
-    }
-
-    /// Whether there were messages in the latest turn.
-    pub(crate) fn has_heard(&self) -> bool {
-        self.has_heard
     }
 
     /// A wake-up at this time is punctual (the hand-driven clock was moved there on purpose).
@@ -144,11 +136,9 @@ impl Monitor {
         self.policy = core.policy();
         self.runner = core.runner();
 
-        self.has_heard = false;
         // A flood of commands must not keep what is due from being looked at.
         for _ in 0..MESSAGES_A_TURN {
             let Some(msg) = core.inbox.pop() else { break };
-            self.has_heard = true;
             self.hear(msg);
         }
         self.hear_packets();
