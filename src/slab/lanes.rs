@@ -80,6 +80,8 @@ impl Lanes {
         }
     }
 
+    /// Every free cell.
+    #[cfg(any(feature = "capi", test))]
     pub(super) fn all(&self) -> impl Iterator<Item = CellIndex> + '_ {
         self.lanes.iter().flat_map(|lane| lane.free.iter().copied().chain(lane.fresh.clone()))
     }
