@@ -198,10 +198,9 @@ impl Routes {
         let hash = self.hasher.hash_one(id);
         let _one_editor = self.editor.lock();
         self.reading(|guard, table| {
-            let Some(slot) = table.place(hash, id, guard).0.map(|at| &table.slots[at]) else {
-                return;
-            };
-            if table.find(hash, id, guard).is_some_and(|route| route.stream == stream) {
+            let known = table.place(hash, id, guard).0;
+            if let Some((at, _)) = known.filter(|(_, route)| route.stream == stream) {
+                let slot = &table.slots[at];
                 let route = Owned::new(Route { id: Id::new(id), stream, inputs });
                 let old = slot.route.swap(route, Ordering::AcqRel, guard);
                 // SAFETY: no slot of the current table leads to it any more, and former tables
@@ -216,8 +215,8 @@ impl Routes {
         let hash = self.hasher.hash_one(id);
         let mut editor = self.editor.lock();
         let removed = self.reading(|guard, table| {
-            let at = table.place(hash, id, guard).0?;
-            let stream = table.find(hash, id, guard)?.stream;
+            let (at, route) = table.place(hash, id, guard).0?;
+            let stream = route.stream;
             let next = &table.slots[(at + 1) & (table.slots.len() - 1)];
             // Before a free slot nothing has to be gone past.
             let ends_here = {
@@ -281,8 +280,13 @@ impl Table {
         }
     }
 
-    /// For the editor: the slot of this id, and the slot that it is to have if it has none.
-    fn place(&self, hash: u64, id: &str, guard: &Guard) -> (Option<usize>, usize) {
+    /// For the editor: the slot and route of this id, and the slot that it is to have if it has none.
+    fn place<'g>(
+        &self,
+        hash: u64,
+        id: &str,
+        guard: &'g Guard,
+    ) -> (Option<(usize, &'g Route)>, usize) {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         let mut reusable = None;
@@ -296,8 +300,9 @@ impl Table {
                 reusable = reusable.or(Some(at));
             } else if slot.hash.load(Ordering::Relaxed) == hash {
                 // SAFETY: as in `find`.
-                if unsafe { route.deref() }.id.is(id) {
-                    return (Some(at), at);
+                let route = unsafe { route.deref() };
+                if route.id.is(id) {
+                    return (Some((at, route)), at);
                 }
             }
             at = (at + 1) & mask;

@@ -11,11 +11,9 @@ mod memory;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::process::ExitCode;
-
 use changeover::{InputConfig, StreamConfig};
 
-use support::{Figures, Goal, Launches, Mode, bar};
+use support::{Goal, Mode, bar, launches};
 
 pub(crate) const HUNDRED_THOUSAND: usize = 100_000;
 pub(crate) const MILLION: usize = 1_000_000;
@@ -35,14 +33,8 @@ pub(crate) fn address(stream: usize, input: usize) -> String {
     format!("udp://10.0.{input}.1:{}", 10_000 + stream % 50_000)
 }
 
-fn main() -> ExitCode {
-    let mode = Mode::of_arguments();
-    if let Some(part) = support::part() {
-        run(&part, mode);
-    } else if mode.measures {
-        measure(mode);
-    }
-    ExitCode::SUCCESS
+fn main() {
+    support::run_parts(run, measure);
 }
 
 /// What a process that was started for one part does.
@@ -56,22 +48,6 @@ fn run(part: &str, mode: Mode) {
         ["latency"] => latency::run(mode),
         _ => panic!("no such part: {part}"),
     }
-}
-
-/// The parts that the arguments choose; all of them where they choose none.
-fn chosen(part: &str) -> bool {
-    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--")).peekable();
-    words.peek().is_none() || words.any(|word| part.contains(&word))
-}
-
-/// The launches of one part, if it is chosen.
-fn launches(part: &str, times: usize, mode: Mode) -> Option<Launches> {
-    if !chosen(part) {
-        return None;
-    }
-    let arguments: &[&str] = if mode.quick { &["--bench", "--quick"] } else { &["--bench"] };
-    let found: Vec<Figures> = (0..times).map(|_| support::launch(part, arguments)).collect();
-    Some(Launches(found))
 }
 
 type Bars = Vec<(&'static str, f64, Goal)>;

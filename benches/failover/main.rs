@@ -15,14 +15,13 @@ mod support;
 mod wire;
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use gstreamer::FallbackSwitch;
 use kills::{Gap, Line, SPREAD, tell};
 use relay::{Kind, Relay};
 use seed::Polled;
-use support::{Figures, Goal, Mode, bar, figure};
+use support::{Figures, Goal, Mode, bar, chosen, figure, names_parts};
 use wire::{Feeder, Receiver, Schedule};
 
 /// Datagrams per second of a 30 Mbit/s feed.
@@ -138,14 +137,8 @@ const COST_RATES: [u64; 3] = [RATE, 1_000, 10_000];
 /// The same of GStreamer, at the first rate.
 const COST_GSTREAMER: &str = "cost-gstreamer";
 
-fn main() -> ExitCode {
-    let mode = Mode::of_arguments();
-    if let Some(part) = support::part() {
-        run(&part, mode);
-    } else if mode.measures {
-        measure(mode);
-    }
-    ExitCode::SUCCESS
+fn main() {
+    support::run_parts(run, measure);
 }
 
 /// What a process that was started for one part does.
@@ -210,22 +203,8 @@ fn learned(case: &Case, schedule: Schedule, count: usize) -> Vec<Gap> {
     gaps.collect()
 }
 
-/// The parts that the arguments choose; all of them where they choose none.
-fn chosen(part: &str) -> bool {
-    !names_parts() || words().any(|word| part.contains(&word))
-}
-
-fn names_parts() -> bool {
-    words().next().is_some()
-}
-
-fn words() -> impl Iterator<Item = String> {
-    std::env::args().skip(1).filter(|word| !word.starts_with("--"))
-}
-
 fn launch(part: &str, mode: Mode) -> Option<Figures> {
-    let arguments: &[&str] = if mode.quick { &["--bench", "--quick"] } else { &["--bench"] };
-    chosen(part).then(|| support::launch(part, arguments))
+    chosen(part).then(|| support::launch(part, mode.arguments()))
 }
 
 type Bars = Vec<(&'static str, f64, Goal)>;

@@ -12,9 +12,7 @@ mod live;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::process::ExitCode;
-
-use support::{Figures, Goal, Launches, Mode, bar};
+use support::{Figures, Goal, Mode, bar, launches};
 
 /// Packets per second of each input.
 const RATE: u64 = 30;
@@ -25,20 +23,8 @@ const TIMEOUTS_MS: [(&str, u64); 3] = [("100ms", 100), ("1s", 1_000), ("30s", 30
 
 type Bars = Vec<(&'static str, f64, Goal)>;
 
-fn main() -> ExitCode {
-    let mode = Mode::of_arguments();
-    if let Some(part) = support::part() {
-        run(&part, mode);
-    } else if mode.measures {
-        measure(mode);
-    }
-    ExitCode::SUCCESS
-}
-
-/// The parts that the arguments choose; all of them where they choose none.
-fn chosen(part: &str) -> bool {
-    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--")).peekable();
-    words.peek().is_none() || words.any(|word| part.contains(&word))
+fn main() {
+    support::run_parts(run, measure);
 }
 
 /// What a process that was started for one part does.
@@ -58,22 +44,12 @@ fn run(part: &str, mode: Mode) {
     }
 }
 
-/// The launches of one part, if it is chosen.
-fn launches(part: &str, times: usize, quick: bool) -> Option<Launches> {
-    if !chosen(part) {
-        return None;
-    }
-    let arguments: &[&str] = if quick { &["--bench", "--quick"] } else { &["--bench"] };
-    let found: Vec<Figures> = (0..times).map(|_| support::launch(part, arguments)).collect();
-    Some(Launches(found))
-}
-
 fn measure(mode: Mode) {
     let mut bars = Bars::new();
     hand_table(mode, &mut bars);
     live_table(mode, &mut bars);
     event_tables(mode, &mut bars);
-    if let Some(found) = launches("idle", 1, mode.quick) {
+    if let Some(found) = launches("idle", 1, mode) {
         println!("\n## Wake-ups of the monitor where nothing is due, per second\n");
         println!("| engine | wake-ups/s |\n|---|---|");
         let mut most = 0.0_f64;
@@ -109,7 +85,7 @@ fn hand_table(mode: Mode, bars: &mut Bars) {
                 continue;
             }
             let part = format!("hand-{streams}-{by}");
-            let Some(found) = launches(&part, times(mode, streams), mode.quick) else { continue };
+            let Some(found) = launches(&part, times(mode, streams), mode) else { continue };
             println!(
                 "| {streams} | {by} | {} | {:.0} | {} |",
                 found.spread("percent", 3),
@@ -166,7 +142,7 @@ fn live_table(mode: Mode, bars: &mut Bars) {
     for (streams, by) in sizes {
         let part = format!("live-cpu-{streams}-{by}");
         let times = if mode.quick || *streams == "1k" { 1 } else { 3 };
-        let Some(mut found) = launches(&part, times, mode.quick) else { continue };
+        let Some(mut found) = launches(&part, times, mode) else { continue };
         found.0.iter_mut().for_each(|run| again_if_disturbed(run, &part, mode));
         lines.push(format!(
             "| {streams} | {by} | {} | {:.0} | {} | {:.0} | {:.1} | {:.0} |",
@@ -204,7 +180,7 @@ fn live_table(mode: Mode, bars: &mut Bars) {
 fn again_if_disturbed(run: &mut Figures, part: &str, mode: Mode) {
     for _ in 0..2 {
         if run["failovers"] > 0.0 {
-            let again = launches(part, 1, mode.quick).and_then(|mut again| again.0.pop());
+            let again = launches(part, 1, mode).and_then(|mut again| again.0.pop());
             *run = again.expect("the part is chosen");
         }
     }
@@ -212,7 +188,7 @@ fn again_if_disturbed(run: &mut Figures, part: &str, mode: Mode) {
 
 fn event_tables(mode: Mode, bars: &mut Bars) {
     let count = if mode.quick { 1 } else { 3 };
-    let Some(found) = launches("live-events-100k", count, mode.quick) else { return };
+    let Some(found) = launches("live-events-100k", count, mode) else { return };
     let tick = found.median("tick_us");
     println!("\n## Lateness past the deadline, us (100k streams, T = 1 s, tick {tick:.0} us)\n");
     println!("*Decided*: the event's own time. *Read*: when a subscriber's thread had it.\n");

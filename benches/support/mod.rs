@@ -27,6 +27,11 @@ impl Mode {
         Self { quick: asked("--quick"), measures }
     }
 
+    /// For a launch of a part in the same mode.
+    pub fn arguments(self) -> &'static [&'static str] {
+        if self.quick { &["--bench", "--quick"] } else { &["--bench"] }
+    }
+
     /// Launches of the program: the address layout of one process alone can double its numbers.
     pub fn launches(self) -> usize {
         if self.quick { 1 } else { 5 }
@@ -44,6 +49,38 @@ pub fn part() -> Option<String> {
 pub fn figure(key: impl AsRef<str>, value: f64) {
     assert!(!key.as_ref().contains(char::is_whitespace), "a figure's key is one word");
     println!("FIGURE {} {value}", key.as_ref());
+}
+
+/// The main function of a bench of parts: does one where this process was started for it, else
+/// measures all that the arguments choose.
+pub fn run_parts(run: impl FnOnce(&str, Mode), measure: impl FnOnce(Mode)) {
+    let mode = Mode::of_arguments();
+    if let Some(part) = part() {
+        run(&part, mode);
+    } else if mode.measures {
+        measure(mode);
+    }
+}
+
+/// The parts that the arguments choose; all of them where they choose none.
+pub fn chosen(part: &str) -> bool {
+    !names_parts() || words().any(|word| part.contains(&word))
+}
+
+pub fn names_parts() -> bool {
+    words().next().is_some()
+}
+
+fn words() -> impl Iterator<Item = String> {
+    std::env::args().skip(1).filter(|word| !word.starts_with("--"))
+}
+
+/// The launches of one part, if it is chosen.
+pub fn launches(part: &str, times: usize, mode: Mode) -> Option<Launches> {
+    if !chosen(part) {
+        return None;
+    }
+    Some(Launches((0..times).map(|_| launch(part, mode.arguments())).collect()))
 }
 
 pub type Figures = BTreeMap<String, f64>;

@@ -1,6 +1,6 @@
 //! Deadlines that are due, and arming the next ones.
 
-use super::Monitor;
+use super::{Monitor, TIDY_AT};
 use crate::deadlines::Entry;
 use crate::machine::{Event, Ticking};
 use crate::sentry::Found;
@@ -10,8 +10,6 @@ use crate::types::{FOREVER_NS, Nanos};
 
 /// Streams that are stepped before the time is published again and messages are heard.
 const STEPS_A_TURN: usize = 1024;
-/// Void entries in the queue of deadlines beyond which it is tidied.
-const TIDY_AT: usize = 64;
 
 /// Taken out of the queue, and not all looked at yet.
 #[derive(Debug, Default)]

@@ -33,6 +33,10 @@ const STALL_MIN_NS: Nanos = 20_000_000;
 const SLOW_TICK_NS: Nanos = 16_000_000;
 /// Looks at one stream in a row, where packets keep coming between sample and watch bit.
 const LOOKS: usize = 3;
+/// Void entries in the queue of deadlines, or in the list of watched cells, beyond which it is
+/// tidied.
+const TIDY_AT: usize = 64;
+
 /// Messages heard before the time is published again.
 const MESSAGES_A_TURN: usize = 128;
 

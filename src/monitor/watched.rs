@@ -1,7 +1,7 @@
 //! Inputs whose next packet matters at once: packets that tell of themselves, and a look at each
 //! tick for those that may have missed being told to.
 
-use super::Monitor;
+use super::{Monitor, TIDY_AT};
 use crate::machine::Event;
 use crate::slab::CellIndex;
 use crate::stream::{Inner, Stream};
@@ -10,8 +10,6 @@ use crate::types::StreamKey;
 
 /// Cells that are looked at in one tick: some 20 us.
 const LOOKS_A_TICK: usize = 2048;
-/// Void entries beyond which the list is tidied.
-const TIDY_AT: usize = 64;
 
 #[derive(Clone, Copy)]
 pub(super) struct Watch {
