@@ -53,7 +53,6 @@ pub(crate) struct Witness {
     /// Packets, by epoch: the latest.
     packets: BTreeMap<u64, u64>,
     epochs: BTreeMap<i32, u64>,
-    hot: BTreeSet<i32>,
     silent: Vec<Silent>,
     failbacks: Vec<(u64, u64)>,
     last_failover: Option<u64>,
@@ -67,10 +66,10 @@ fn demand(holds: bool, why: impl FnOnce() -> String) -> Outcome {
 }
 
 impl Witness {
-    pub(crate) fn begin(&mut self, now: u64) -> u64 {
+    /// A step begins.
+    pub(crate) fn begin(&mut self, now: u64) {
         self.now = now;
         self.removed.clear();
-        now
     }
 
     // --- What it hears ---
@@ -172,6 +171,10 @@ impl Witness {
             EventKind::InputDegraded { input_priority: p, cause, .. } => {
                 self.hear_degraded(*p, *cause, at)
             }
+            EventKind::SwitchDecided { reason: SwitchReason::Failback, .. } => {
+                self.failbacks.extend(self.last_failover.map(|last| (last, at)));
+                Ok(())
+            }
             EventKind::InputImpaired { input_priority: p, .. } => {
                 self.impaired.insert(*p);
                 Ok(())
@@ -189,9 +192,6 @@ impl Witness {
                 demand(!self.stopped.contains(to), || out("stopped"))?;
                 demand(!self.removed.contains(to), || out("removed"))?;
                 self.failovers.push((*from, *to, *reason));
-                if let (SwitchReason::Failback, Some(last)) = (*reason, self.last_failover) {
-                    self.failbacks.push((last, at));
-                }
                 self.last_failover = Some(at);
                 Ok(())
             }
@@ -204,16 +204,15 @@ impl Witness {
             // Impaired: a last resort, not out.
             return Ok(());
         }
-        demand(self.degraded.insert(p, at).is_none(), || format!("{p} degraded twice"))?;
+        // One that is impaired stays degraded when its packets come back, and may fail again.
+        let twice = self.degraded.insert(p, at).is_some() && !self.impaired.contains(&p);
+        demand(!twice, || format!("{p} degraded twice"))?;
         if cause != SwitchReason::Timeout {
             return Ok(());
         }
-        let begun = self.activations.iter().rev().find(|(_, a)| a.priority == p);
-        let cold = begun.filter(|_| !self.hot.contains(&p)).map(|(epoch, a)| (*epoch, a.after));
-        let (epoch, begun) = match cold {
-            Some((epoch, after)) => (Some(epoch), Some(after)),
-            None => (self.epochs.get(&p).copied(), None),
-        };
+        // As of the last status: what was begun since then is not judged.
+        let epoch = self.epochs.get(&p).copied();
+        let begun = epoch.and_then(|epoch| self.activations.get(&epoch)).map(|known| known.after);
         let heard = epoch.and_then(|epoch| self.packets.get(&epoch).copied());
         if let Some(since) = heard.or(begun) {
             self.silent.push(Silent { priority: p, at, since, heard: heard.is_some() });
@@ -243,18 +242,15 @@ impl Witness {
         let called_back = self.last_callback == Some("exhausted");
         demand(called_back == self.exhausted, || "the callbacks say otherwise".to_owned())?;
         self.epochs.clear();
-        self.hot.clear();
         let impaired = status.inputs.iter().filter(|input| !input.impaired.is_empty());
         self.impaired = impaired.map(|input| input.input_priority).collect();
         for input in &status.inputs {
             let p = input.input_priority;
             self.epochs.extend(input.epoch.map(|epoch| (p, epoch.get())));
-            if input.hot {
-                self.hot.insert(p);
-            }
             match input.status {
                 InputStatus::Degraded if input.impaired.is_empty() => {
-                    self.degraded.entry(p).or_insert(now);
+                    // Since when is not known: an edit has left it so.
+                    self.degraded.entry(p).or_insert(0);
                 }
                 InputStatus::Degraded | InputStatus::Stopped => {}
                 _ => {
@@ -316,8 +312,8 @@ impl Witness {
         demand(counted, || "the failovers counted are not those told".to_owned())
     }
 
-    /// Deadlines are never early: by the timeouts in force at the end of the step.
-    pub(crate) fn end(&mut self, _begun: u64, engine: &HandEngine) -> Outcome {
+    /// Deadlines are never early, by the timeouts in force.
+    pub(crate) fn nothing_was_early(&mut self, engine: &HandEngine) -> Outcome {
         let policy = engine.config();
         let or = |own: i64, below: u64| if own == 0 { below } else { own as u64 * MS };
         let of_engine = or(policy.packet_timeout_ms, 30_000 * MS);

@@ -162,6 +162,7 @@ impl World {
         let (lines, expected) = (view::lines(&status), self.model.lines());
         self.same("status", &lines, &expected)?;
         self.witness.status(&status, self.engine.now_ns())?;
+        self.witness.nothing_was_early(&self.engine)?;
         self.retire();
         Ok(())
     }

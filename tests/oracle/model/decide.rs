@@ -189,8 +189,14 @@ impl Model {
             self.refused = None;
             return;
         };
+        // A failback that the end of a hold would have allowed is a failback a moment later.
+        let level = |reason| match reason {
+            SwitchReason::HoldReleased => SwitchReason::Failback,
+            other => other,
+        };
         if let Some(known) = self.refused.as_mut()
-            && (known.to, known.reason, known.rule) == (wish.to, wish.reason, wish.rule)
+            && (known.to, level(known.reason), known.rule)
+                == (wish.to, level(wish.reason), wish.rule)
         {
             known.until = wish.until;
             return;

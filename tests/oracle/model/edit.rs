@@ -186,7 +186,7 @@ impl Model {
         input.proved = run.last.is_some();
         (input.last_packet, input.steady_since) = (run.stamp, run.stamp);
         let (epoch, hot) = (run.epoch, input.config.hot);
-        input.run = Some(run);
+        input.run = Some(Run { adopted: true, ..run });
         if !hot {
             self.call(format!("rebind {from}>{heir} e{epoch}"));
         }
