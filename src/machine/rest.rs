@@ -84,11 +84,16 @@ impl Machine {
                     && self.readiness(&cx, input) == Readiness::NextPacket
             };
             let carries = self.active == Some(input.priority());
+            // Dead, and the successor is still to come: who delivers before it is the better one.
+            let may_overtake = self.pending.is_some()
+                && !self.active_is_eligible()
+                && !self.known_to_deliver(&cx, input);
             let is_target = self.pending.as_ref().is_some_and(|p| p.target == input.priority());
             // One that waits for its keyframe only tells of the cut, by itself.
             let next_packet_counts =
                 is_target || (carries && self.awaits_first_packet()) || next_packet_is_ripe();
             if open_choice
+                || may_overtake
                 || input.failure.is_some()
                 || run.last.is_none()
                 || (next_packet_counts && !self.waits_for_keyframe(run.epoch))
