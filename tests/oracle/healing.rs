@@ -68,7 +68,8 @@ impl World {
                 if self.recorder(p, epoch) {
                     self.packet(epoch, false)?;
                 } else {
-                    self.by_id(p)?;
+                    // Opened by packets by id: its producer takes a recorder now.
+                    self.open(p);
                 }
             }
             self.compare()?;

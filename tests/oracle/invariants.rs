@@ -56,7 +56,7 @@ pub(crate) struct Witness {
     silent: Vec<Silent>,
     failbacks: Vec<(u64, u64)>,
     last_failover: Option<u64>,
-    probes: Vec<i32>,
+    probes: Vec<(i32, u64)>,
     cut: u32,
     now: u64,
 }
@@ -110,6 +110,8 @@ impl Witness {
         for p in gone.chain(updated.iter().map(|input| &input.priority)) {
             // The status says in a moment what is left of it.
             self.degraded.remove(p);
+            // Nor what it runs.
+            self.epochs.remove(p);
         }
     }
 
@@ -148,7 +150,9 @@ impl Witness {
                 demand(right, || format!("a rebind of epoch {epoch}, which does not run so"))
             }
             DriverCall::Probe(probe) => {
-                self.probes.push(probe.input.priority);
+                // Of inputs that were degraded before this step: calls carry no time.
+                let p = probe.input.priority;
+                self.probes.extend(self.degraded.get(&p).map(|at| (p, *at)));
                 Ok(())
             }
             _ => Ok(()),
@@ -358,16 +362,15 @@ impl Witness {
         Ok(())
     }
 
-    /// §6.1: not before its cooldown is over. Of inputs that were degraded before this step only:
-    /// when in a step a probe was asked for is not known.
+    /// §6.1: not before its cooldown is over.
     fn probes_are_not_early(&mut self, policy: &EngineConfig) -> Outcome {
         let cooldown = match policy.probe_cooldown_ms {
             0 => 8_000,
             own => own as u64,
         };
         let now = self.now;
-        for p in std::mem::take(&mut self.probes) {
-            let early = self.degraded.get(&p).is_some_and(|at| now - at < cooldown * MS);
+        for (p, at) in std::mem::take(&mut self.probes) {
+            let early = now - at < cooldown * MS;
             demand(!early, || format!("a probe of {p} within its cooldown, at {now}"))?;
         }
         Ok(())
