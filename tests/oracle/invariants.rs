@@ -38,6 +38,7 @@ struct Silent {
 
 #[derive(Debug, Default)]
 pub(crate) struct Witness {
+    stream_timeout_ms: i64,
     activations: BTreeMap<u64, Activation>,
     failovers: Vec<(i32, i32, SwitchReason)>,
     exhausted: bool,
@@ -66,6 +67,11 @@ fn demand(holds: bool, why: impl FnOnce() -> String) -> Outcome {
 }
 
 impl Witness {
+    /// Of a stream with this packet timeout of its own.
+    pub(crate) fn new(stream_timeout_ms: i64) -> Self {
+        Self { stream_timeout_ms, ..Self::default() }
+    }
+
     /// A step begins.
     pub(crate) fn begin(&mut self, now: u64) {
         self.now = now;
@@ -320,19 +326,12 @@ impl Witness {
     pub(crate) fn nothing_was_early(&mut self, engine: &HandEngine) -> Outcome {
         let policy = engine.config();
         let or = |own: i64, below: u64| if own == 0 { below } else { own as u64 * MS };
-        let of_engine = or(policy.packet_timeout_ms, 30_000 * MS);
+        let inherited = or(self.stream_timeout_ms, or(policy.packet_timeout_ms, 30_000 * MS));
         for Silent { priority, at, since, heard } in std::mem::take(&mut self.silent) {
             let Ok(known) = engine.input_health(S, priority) else { continue };
-            // The stream's own timeouts are not to be read; what is told must fit the text.
-            let own = or(known.input.packet_timeout_ms, 0);
+            let own = or(known.input.packet_timeout_ms, inherited);
             let connect = or(known.input.connect_timeout_ms, or(policy.connect_timeout_ms, 0));
-            let stream = self.stream_timeout(known.health.last_failure.as_ref());
-            let span = match (heard, connect) {
-                (true, _) if own != 0 => own,
-                (true, _) => stream.unwrap_or(of_engine),
-                (false, 0) => continue,
-                (false, connect) => connect,
-            };
+            let span = if heard || connect == 0 { own } else { connect };
             let early = at - since < span;
             demand(!early, || {
                 format!("{priority} silent for {} ns of {span} at {at}", at - since)
@@ -340,13 +339,6 @@ impl Witness {
         }
         self.failbacks_are_not_early(&policy)?;
         self.probes_are_not_early(&policy)
-    }
-
-    /// The packet timeout that a failure's text names, where it names one in milliseconds.
-    fn stream_timeout(&self, failure: Option<&changeover::ErrorEntry>) -> Option<u64> {
-        let text = &failure?.message;
-        let span = text.split("(timeout ").nth(1)?.strip_suffix("ms)")?;
-        Some(span.parse::<u64>().ok()? * MS)
     }
 
     fn failbacks_are_not_early(&mut self, policy: &EngineConfig) -> Outcome {

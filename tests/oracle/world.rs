@@ -114,8 +114,8 @@ impl World {
             engine,
             events,
             callbacks,
+            witness: Witness::new(stream.packet_timeout_ms),
             model: Model::new(0, policy, stream),
-            witness: Witness::default(),
             coverage: Coverage::default(),
             starts: Vec::new(),
             probes: Vec::new(),
@@ -333,8 +333,8 @@ impl World {
         }
         (self.tickets, self.told, self.probes_made) = (Vec::new(), Vec::new(), 0);
         self.life += 1;
-        self.witness = Witness::default();
         let stream = stream(spec);
+        self.witness = Witness::new(stream.packet_timeout_ms);
         self.engine.register(stream.clone()).map_err(|error| error.to_string())?;
         let (now, policy) = (self.model.now, self.model.policy.clone());
         let stalls = self.model.stalls().to_vec();
