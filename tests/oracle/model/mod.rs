@@ -355,7 +355,7 @@ impl Model {
         let errors = self.error_history();
         self.inputs.values_mut().for_each(|input| input.errors.truncate(errors));
         for _ in 0..8 {
-            let before = self.how_much_said();
+            let before = self.how_far();
             self.end_hold_in_time();
             self.judge_silence();
             self.judge_conditions();
@@ -363,16 +363,17 @@ impl Model {
             self.await_first_packet();
             self.note_armed();
             self.probe();
-            if self.how_much_said() == before {
+            if self.how_far() == before {
                 break;
             }
         }
         self.said.callbacks.append(&mut self.said.waiting);
     }
 
-    fn how_much_said(&self) -> (usize, usize, usize, usize) {
-        let said = &self.said;
-        (said.calls.len(), said.events.len(), said.waiting.len(), said.tickets.len())
+    fn how_far(&self) -> (usize, usize, usize, usize, bool) {
+        let Said { calls, events, waiting, tickets, .. } = &self.said;
+        let pending = self.pending.is_some();
+        (calls.len(), events.len(), waiting.len(), tickets.len(), pending)
     }
 
     // --- What is said ---
