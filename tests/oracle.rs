@@ -6,8 +6,9 @@
 //! Deterministic: a seed is a schedule. `SEED` (the first, default 1), `COUNT` (how many) and
 //! `STEPS` (ops of the longest) in the environment make it another or a longer run, as in
 //! `SEED=1000 COUNT=20000 cargo test --release --test oracle`. A failure names its seed, and the
-//! schedule shrunk to what it takes; `COUNT=1` with that seed brings it again. `COVERAGE=1` shows
-//! how often the run has reached what.
+//! schedule shrunk to what it takes (`SHRINKS`: in so many tries); `COUNT=1` with that seed brings
+//! it again. `COVERAGE=1` shows how often the run has reached what; with `ALONE=1` the invariants
+//! judge alone.
 
 #[path = "oracle/apply.rs"]
 mod apply;
@@ -41,7 +42,7 @@ use world::World;
 const COUNT: u64 = 400;
 const STEPS: u64 = 80;
 /// Runs of ever smaller schedules, once one has failed.
-const SHRINKS: u32 = 20_000;
+const SHRINKS: u64 = 20_000;
 
 #[derive(Clone, Debug)]
 struct Schedule {
@@ -109,7 +110,7 @@ fn run_seed(seed: u64, steps: usize, all: &RefCell<Coverage>) -> Result<(), Stri
     let config = Config {
         cases: 1,
         failure_persistence: None,
-        max_shrink_iters: SHRINKS,
+        max_shrink_iters: from_environment("SHRINKS", SHRINKS) as u32,
         ..Config::default()
     };
     let mut bytes = [0; 32];

@@ -33,12 +33,12 @@ impl World {
                 self.flow(*who, u64::from(*step_ms), *steps, *by_id)?;
             }
             Op::Packets { who, many, precise } => {
-                let epochs = self.model.epochs();
+                let epochs = self.epochs();
                 if let Some((p, epoch)) = pick(*who, epochs.len()).map(|at| epochs[at])
                     && self.recorder(p, epoch)
                 {
                     for _ in 0..*many {
-                        if self.model.epochs().contains(&(p, epoch)) {
+                        if self.epochs().contains(&(p, epoch)) {
                             self.packet(epoch, *precise)?;
                         }
                     }
@@ -79,8 +79,8 @@ impl World {
                 }
             }
             Op::AnswerAll { good } => self.answer_all(*good)?,
-            Op::Update { added, removed, updated } => self.update(added, removed, updated),
-            Op::Renumber { to, keep } => self.renumber(priority(*to), *keep),
+            Op::Update { added, removed, updated } => self.update(added, removed, updated)?,
+            Op::Renumber { to, keep } => self.renumber(priority(*to), *keep)?,
             Op::Buffer(n) => {
                 let buffer = if *n == 0 { S.to_owned() } else { format!("b{n}") };
                 let sent = if *n == 0 { "" } else { &buffer };
@@ -139,9 +139,9 @@ impl World {
 
     fn flow(&mut self, who: u8, step_ms: u64, steps: u8, by_id: bool) -> Outcome {
         for _ in 0..steps {
-            let epochs = self.model.epochs();
+            let epochs = self.epochs();
             for (at, (p, epoch)) in epochs.into_iter().enumerate() {
-                if who >> (at % 8) & 1 == 0 || !self.model.epochs().contains(&(p, epoch)) {
+                if who >> (at % 8) & 1 == 0 || !self.epochs().contains(&(p, epoch)) {
                     continue;
                 }
                 if by_id {
@@ -202,7 +202,7 @@ impl World {
     }
 
     fn error(&mut self, p: i32, said: Said) -> Outcome {
-        let current = self.model.epochs().into_iter().find(|(q, _)| *q == p).map(|(_, e)| e);
+        let current = self.epochs().into_iter().find(|(q, _)| *q == p).map(|(_, e)| e);
         let epoch = match said {
             Said::Current => current,
             Said::Stale => Some(current.map_or(1, |current| current + 100)),
@@ -256,14 +256,14 @@ impl World {
         Ok(())
     }
 
-    fn update(&mut self, added: &[InputSpec], removed: &[u8], updated: &[InputSpec]) {
+    fn update(&mut self, added: &[InputSpec], removed: &[u8], updated: &[InputSpec]) -> Outcome {
         let mut removed: Vec<i32> = removed.iter().map(|p| priority(*p)).collect();
         removed.sort_unstable();
         removed.dedup();
         let update = InputsUpdate { added: inputs(added), removed, updated: inputs(updated) };
         // Half of what comes up would be refused for one slip: mended, but not always.
         let update = if added.len() + updated.len() == 4 { update } else { self.mended(update) };
-        self.send(update);
+        self.send(update)
     }
 
     fn mended(&self, mut update: InputsUpdate) -> InputsUpdate {
@@ -277,24 +277,27 @@ impl World {
         update
     }
 
-    pub(crate) fn send(&mut self, update: InputsUpdate) {
+    pub(crate) fn send(&mut self, update: InputsUpdate) -> Outcome {
         let done = self.engine.update_inputs(S, update.clone()).is_ok();
         let valid = self.model.check_update(&update);
         self.tell(&format!("  update {update:?} {done}"));
-        assert_eq!(done, valid, "an update's validity");
+        self.same("an update's validity", &[done], &[valid])?;
         if done {
             self.witness.edited(&update);
+        }
+        if valid {
             self.model.update(update);
         }
+        Ok(())
     }
 
     /// §8.3: the source on the air gets the number `to`. `keep`: its old number stays, with
     /// another address; else it is removed.
-    fn renumber(&mut self, to: i32, keep: bool) {
-        let Some(from) = self.model.active.filter(|active| *active != to) else { return };
-        let Some(source) = self.model.inputs.get(&from).map(|input| input.config.clone()) else {
-            return;
-        };
+    fn renumber(&mut self, to: i32, keep: bool) -> Outcome {
+        let active = self.model.active.filter(|active| *active != to);
+        let source = active.and_then(|active| self.model.inputs.get(&active));
+        let Some(source) = source.map(|input| input.config.clone()) else { return Ok(()) };
+        let from = source.priority;
         let heir = InputConfig { priority: to, ..source.clone() };
         let mut update = InputsUpdate::default();
         if self.model.inputs.contains_key(&to) {
@@ -307,7 +310,7 @@ impl World {
         } else {
             update.removed.push(from);
         }
-        self.send(update);
+        self.send(update)
     }
 
     fn order(&mut self, p: i32, hold: Option<Ordered>) -> Outcome {

@@ -21,7 +21,7 @@ impl World {
         let status = self.status()?;
         if status.inputs.is_empty() {
             let added = vec![InputConfig::cold(0, "z")];
-            self.send(InputsUpdate { added, ..InputsUpdate::default() });
+            self.send(InputsUpdate { added, ..InputsUpdate::default() })?;
         }
         let all_stopped = status.inputs.iter().all(|i| i.status == InputStatus::Stopped);
         for input in &status.inputs {
@@ -61,8 +61,8 @@ impl World {
                     self.open(input.input_priority);
                 }
             }
-            for (p, epoch) in self.model.epochs() {
-                if !self.model.epochs().contains(&(p, epoch)) {
+            for (p, epoch) in self.epochs() {
+                if !self.epochs().contains(&(p, epoch)) {
                     continue;
                 }
                 if self.recorder(p, epoch) {

@@ -39,6 +39,8 @@ pub(crate) struct World {
     pub(crate) old: Vec<Recorder>,
     pub(crate) tickets: Vec<SwitchTicket>,
     told: Vec<Result<(), String>>,
+    /// Nothing is compared: the invariants judge alone.
+    alone: bool,
     story: Vec<String>,
 }
 
@@ -125,6 +127,7 @@ impl World {
             old: Vec::new(),
             tickets: Vec::new(),
             told: Vec::new(),
+            alone: std::env::var("ALONE").is_ok(),
             story,
         };
         world.compare()?;
@@ -211,9 +214,20 @@ impl World {
         self.same("events", &lines, &expected)
     }
 
+    /// Every open epoch, with the number of its input: what producers may record for. As the
+    /// engine shows it; what is leaving only the oracle knows.
+    pub(crate) fn epochs(&self) -> Vec<(i32, u64)> {
+        if !self.alone {
+            return self.model.epochs();
+        }
+        let inputs = self.status().map(|status| status.inputs).unwrap_or_default();
+        let open = inputs.iter().filter_map(|i| Some((i.input_priority, i.epoch?.get())));
+        open.collect()
+    }
+
     /// Recorders of epochs that are over become stragglers.
     fn retire(&mut self) {
-        let open: Vec<u64> = self.model.epochs().iter().map(|(_, epoch)| *epoch).collect();
+        let open: Vec<u64> = self.epochs().iter().map(|(_, epoch)| *epoch).collect();
         let over: Vec<u64> =
             self.recorders.keys().copied().filter(|epoch| !open.contains(epoch)).collect();
         for epoch in over {
@@ -230,7 +244,7 @@ impl World {
         engine: &[T],
         oracle: &[T],
     ) -> Outcome {
-        if engine == oracle {
+        if engine == oracle || self.alone {
             return Ok(());
         }
         let differ = (0..engine.len().max(oracle.len())).find(|i| engine.get(*i) != oracle.get(*i));
@@ -283,11 +297,13 @@ impl World {
 
     /// One packet of an open epoch.
     pub(crate) fn packet(&mut self, epoch: u64, precise: bool) -> Outcome {
-        let recorder = self.recorders.get_mut(&epoch).expect("open");
+        let Some(recorder) = self.recorders.get_mut(&epoch) else { return Ok(()) };
         let packet = Packet::new(100);
         let verdict =
             if precise { recorder.record_precise(packet) } else { recorder.record(packet) };
-        self.witness.packet(epoch, self.engine.now_ns(), verdict)?;
+        if verdict != Verdict::Stale {
+            self.witness.packet(epoch, self.engine.now_ns(), verdict)?;
+        }
         let expected = self.model.packet(epoch);
         self.same_verdict(verdict, expected)
     }

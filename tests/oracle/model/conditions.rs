@@ -37,7 +37,7 @@ impl Input {
 impl Model {
     pub(crate) fn raise(&mut self, p: i32, condition: Condition, raise: bool) {
         self.hold_ended = false;
-        let input = self.inputs.get_mut(&p).expect("known");
+        let Some(input) = self.inputs.get_mut(&p) else { return };
         let known = input.conditions.iter_mut().find(|k| k.condition.name == condition.name);
         match known {
             Some(known) => {

@@ -281,7 +281,7 @@ impl Model {
         self.hold_ended = false;
         self.last_epoch += 1;
         let (epoch, now) = (self.last_epoch, self.now);
-        let input = self.inputs.get_mut(&p).expect("known");
+        let Some(input) = self.inputs.get_mut(&p) else { return epoch };
         input.had_recorder |= !by_id;
         // open: a reconnect buys no time: silence, and the wait for a first packet, go on.
         let healthy = input.is_candidate();

@@ -20,6 +20,9 @@ impl Model {
     /// An order to go to an eligible input, and stay.
     pub(crate) fn order(&mut self, p: i32, hold: Option<Ordered>, ticket: usize) {
         self.hold_ended = false;
+        if self.refusal(p).is_some() {
+            return;
+        }
         if self.active == Some(p) && self.is_settled() {
             // §7.2: again to the same input: no restart, no history.
             self.supersede("the operator chose to stay");
@@ -115,7 +118,7 @@ impl Model {
     /// §7.3: the operator switches an input off or on.
     pub(crate) fn enable(&mut self, p: i32, on: bool) {
         self.hold_ended = false;
-        if self.inputs[&p].enabled != on {
+        if self.inputs.get(&p).is_some_and(|input| input.enabled != on) {
             if on { self.switch_on(p) } else { self.switch_off(p) }
         }
         self.settle();
