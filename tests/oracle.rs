@@ -20,6 +20,8 @@ mod healing;
 mod invariants;
 #[path = "oracle/model/mod.rs"]
 mod model;
+#[path = "oracle/neighbour.rs"]
+mod neighbour;
 #[path = "oracle/ops.rs"]
 mod ops;
 #[path = "oracle/view.rs"]

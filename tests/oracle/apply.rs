@@ -3,7 +3,7 @@
 use changeover::{Condition, Hold, InputConfig, InputsUpdate, Packet, Verdict, WhenDead};
 
 use crate::model::{Ordered, Probed};
-use crate::ops::{InputSpec, Op, Said, Span};
+use crate::ops::{How, InputSpec, Op, Said, Span};
 use crate::view;
 use crate::world::{Outcome, S, World, inputs, ms, policy, priority};
 
@@ -29,8 +29,8 @@ impl World {
                     Span::BeforeNext => next.unwrap_or(2).min(5_000_000_000) - 1,
                 });
             }
-            Op::Flow { who, step_ms, steps, by_id } => {
-                self.flow(*who, u64::from(*step_ms), *steps, *by_id)?;
+            Op::Flow { who, step_ms, steps, how } => {
+                self.flow(*who, u64::from(*step_ms), *steps, *how)?;
             }
             Op::Packets { who, many, precise } => {
                 let epochs = self.epochs();
@@ -119,14 +119,7 @@ impl World {
             Op::Clear { p, name } => {
                 self.clear(priority(*p), if *name { "black" } else { "frozen" })?
             }
-            Op::Stall(by) => {
-                if self.model.ticks() {
-                    self.engine.stall(ms(u64::from(*by)));
-                    self.engine.advance(ms(0));
-                    self.model.stall(u64::from(*by) * 1_000_000);
-                    self.coverage.stalled();
-                }
-            }
+            Op::Stall { by_ms, who } => self.stall(u64::from(*by_ms), *who)?,
             Op::Reregister(spec) => self.reregister(spec)?,
         }
         self.compare()
@@ -137,17 +130,15 @@ impl World {
         self.same("known inputs", &[done], &[self.model.inputs.contains_key(&p)])
     }
 
-    fn flow(&mut self, who: u8, step_ms: u64, steps: u8, by_id: bool) -> Outcome {
+    fn flow(&mut self, who: u8, step_ms: u64, steps: u8, how: How) -> Outcome {
         for _ in 0..steps {
             let epochs = self.epochs();
             for (at, (p, epoch)) in epochs.into_iter().enumerate() {
                 if who >> (at % 8) & 1 == 0 || !self.epochs().contains(&(p, epoch)) {
                     continue;
                 }
-                if by_id {
-                    self.by_id(p)?;
-                } else if self.recorder(p, epoch) {
-                    self.packet(epoch, false)?;
+                if how != How::ById && self.recorder(p, epoch) {
+                    self.packet(epoch, how == How::Precise)?;
                 } else {
                     self.by_id(p)?;
                 }
@@ -156,6 +147,27 @@ impl World {
             self.compare()?;
         }
         self.coverage.flowed(self.model.is_at_rest());
+        Ok(())
+    }
+
+    /// The monitor sleeps, and sources go on: their packets bear the time of its last look.
+    fn stall(&mut self, by_ms: u64, who: u8) -> Outcome {
+        if !self.model.ticks() {
+            return Ok(());
+        }
+        self.engine.stall(ms(by_ms / 2));
+        for (at, (p, epoch)) in self.epochs().into_iter().enumerate() {
+            // A packet that something waits for would wake the monitor.
+            let heard = who >> (at % 8) & 1 == 1 && self.model.is_steady(p);
+            if heard && self.recorders.contains_key(&epoch) {
+                self.packet(epoch, false)?;
+                self.coverage.heard_in_a_stall();
+            }
+        }
+        self.engine.stall(ms(by_ms - by_ms / 2));
+        self.engine.advance(ms(0));
+        self.model.stall(by_ms * 1_000_000);
+        self.coverage.stalled();
         Ok(())
     }
 
@@ -232,6 +244,7 @@ impl World {
 
     pub(crate) fn answer_probe(&mut self, at: usize, how: Probed) {
         let (life, p, ticket, token) = self.probes.remove(at);
+        let how = if self.unprobed { Probed::Unsupported } else { how };
         match how {
             Probed::Good => token.done(),
             Probed::Bad => token.failed("dead"),

@@ -13,7 +13,7 @@ pub(crate) struct Coverage {
 }
 
 /// All that has to have been reached.
-const WANTED: [&str; 48] = [
+const WANTED: [&str; 49] = [
     "op Advance",
     "op Flow",
     "op Packets",
@@ -53,6 +53,7 @@ const WANTED: [&str; 48] = [
     "exhausted",
     "restored",
     "stalled",
+    "heard in a stall",
     "flowed at rest",
     "refused failback_cooldown",
     "refused failback_stable",
@@ -96,6 +97,10 @@ impl Coverage {
 
     pub(crate) fn stalled(&mut self) {
         self.reach("stalled".to_owned());
+    }
+
+    pub(crate) fn heard_in_a_stall(&mut self) {
+        self.reach("heard in a stall".to_owned());
     }
 
     pub(crate) fn healed(&mut self) {

@@ -101,9 +101,9 @@ impl Witness {
 
     pub(crate) fn enabled(&mut self, p: i32, on: bool) {
         if on {
-            self.stopped.remove(&p);
+            let was_off = self.stopped.remove(&p);
             self.degraded.remove(&p);
-            if let Some(epoch) = self.epochs.get(&p).filter(|_| KNOWN_F9) {
+            if let Some(epoch) = self.epochs.get(&p).filter(|_| was_off && KNOWN_F9) {
                 self.packets.remove(epoch);
             }
         } else {

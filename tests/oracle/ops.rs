@@ -35,6 +35,9 @@ pub(crate) struct StreamSpec {
     pub(crate) timeout_ms: u16,
     pub(crate) stable_ms: u16,
     pub(crate) buffer: u8,
+    pub(crate) failback_never: bool,
+    /// No probe of it is supported.
+    pub(crate) unprobed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +46,14 @@ pub(crate) enum Span {
     /// Exactly to the next moment at which anything can be due, and 1 ns before it.
     ToNext,
     BeforeNext,
+}
+
+/// How packets are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    Recorded,
+    ById,
+    Precise,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +71,7 @@ pub(crate) enum Op {
         who: u8,
         step_ms: u8,
         steps: u8,
-        by_id: bool,
+        how: How,
     },
     Packets {
         who: u8,
@@ -124,7 +135,11 @@ pub(crate) enum Op {
         p: u8,
         name: bool,
     },
-    Stall(u16),
+    /// `who`: which of those that nothing waits for deliver meanwhile.
+    Stall {
+        by_ms: u16,
+        who: u8,
+    },
     Reregister(StreamSpec),
 }
 
@@ -150,14 +165,18 @@ fn input() -> impl Strategy<Value = InputSpec> {
 }
 
 pub(crate) fn stream() -> impl Strategy<Value = StreamSpec> {
-    (vec(input(), 0..=4), or_inherited(1_500), or_inherited(800), 0..3_u8).prop_map(
-        |(inputs, timeout_ms, stable_ms, buffer)| StreamSpec {
+    let spans = (or_inherited(1_500), or_inherited(800));
+    let flags = (prop::bool::weighted(0.05), prop::bool::weighted(0.2));
+    (vec(input(), 0..=4), spans, 0..3_u8, flags).prop_map(|(inputs, spans, buffer, flags)| {
+        StreamSpec {
             inputs,
-            timeout_ms,
-            stable_ms,
+            timeout_ms: spans.0,
+            stable_ms: spans.1,
             buffer,
-        },
-    )
+            failback_never: flags.0,
+            unprobed: flags.1,
+        }
+    })
 }
 
 pub(crate) fn policy() -> impl Strategy<Value = PolicySpec> {
@@ -194,6 +213,10 @@ fn span() -> impl Strategy<Value = Span> {
     ]
 }
 
+fn how() -> impl Strategy<Value = How> {
+    prop_oneof![3 => Just(How::Recorded), 1 => Just(How::ById), 1 => Just(How::Precise)]
+}
+
 fn said() -> impl Strategy<Value = Said> {
     prop_oneof![3 => Just(Said::Current), 1 => Just(Said::Stale), 2 => Just(Said::NoEpoch)]
 }
@@ -207,10 +230,10 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
     let p = 0..PRIORITIES;
     let number = any::<u8>();
     let time = prop_oneof![
-        3 => span().prop_map(Op::Advance),
-        2 => (number, 1..=90_u8, 1..=40_u8, prop::bool::weighted(0.2))
-            .prop_map(|(who, step_ms, steps, by_id)| Op::Flow { who, step_ms, steps, by_id }),
-    ];
+            3 => span().prop_map(Op::Advance),
+            2 => (number, 1..=90_u8, 1..=40_u8, how())
+    .prop_map(|(who, step_ms, steps, how)| Op::Flow { who, step_ms, steps, how }),
+        ];
     let packets = prop_oneof![
         8 => (number, 1..=3_u8, prop::bool::weighted(0.2))
             .prop_map(|(who, many, precise)| Op::Packets { who, many, precise }),
@@ -255,6 +278,6 @@ pub(crate) fn op() -> impl Strategy<Value = Op> {
         6 => failures,
         12 => operator,
         8 => edits,
-        2 => (60..=1_500_u16).prop_map(Op::Stall),
+        2 => (60..=1_500_u16, any::<u8>()).prop_map(|(by_ms, who)| Op::Stall { by_ms, who }),
     ]
 }

@@ -13,6 +13,7 @@ use changeover::{
 use crate::coverage::Coverage;
 use crate::invariants::Witness;
 use crate::model::Model;
+use crate::neighbour::Neighbour;
 use crate::ops::{InputSpec, PolicySpec, StreamSpec};
 use crate::view;
 
@@ -28,11 +29,13 @@ pub(crate) struct World {
     callbacks: Arc<Mutex<Vec<&'static str>>>,
     pub(crate) model: Model,
     pub(crate) witness: Witness,
+    neighbour: Neighbour,
     pub(crate) coverage: Coverage,
     /// Starts and probes that wait for their answer, of whatever life of the stream.
     pub(crate) starts: Vec<(u32, u64, AnswerToken)>,
     pub(crate) probes: Vec<(u32, i32, u64, AnswerToken)>,
     probes_made: u64,
+    pub(crate) unprobed: bool,
     pub(crate) life: u32,
     pub(crate) recorders: BTreeMap<u64, Recorder>,
     /// Of epochs that are over, for stragglers.
@@ -74,6 +77,9 @@ fn stream(spec: &StreamSpec) -> StreamConfig {
     config.inputs = inputs(&spec.inputs);
     config.packet_timeout_ms = i64::from(spec.timeout_ms);
     config.failback_stable_ms = i64::from(spec.stable_ms);
+    if spec.failback_never {
+        config.failback = Failback::Never;
+    }
     if spec.buffer > 0 {
         config.buffer_write_id = format!("b{}", spec.buffer);
     }
@@ -104,7 +110,11 @@ impl World {
         let callbacks = Arc::new(Mutex::new(Vec::new()));
         for (what, set) in [("exhausted", true), ("restored", false)] {
             let heard = Arc::clone(&callbacks);
-            let callback = Box::new(move |_: &str| heard.lock().expect("not poisoned").push(what));
+            let callback = Box::new(move |stream: &str| {
+                if stream == S {
+                    heard.lock().expect("not poisoned").push(what);
+                }
+            });
             match set {
                 true => engine.set_exhausted_callback(Some(callback)),
                 false => engine.set_restored_callback(Some(callback)),
@@ -118,10 +128,12 @@ impl World {
             callbacks,
             witness: Witness::new(stream.packet_timeout_ms),
             model: Model::new(0, policy, stream),
+            neighbour: Neighbour::default(),
             coverage: Coverage::default(),
             starts: Vec::new(),
             probes: Vec::new(),
             probes_made: 0,
+            unprobed: spec.unprobed,
             life: 0,
             recorders: BTreeMap::new(),
             old: Vec::new(),
@@ -175,7 +187,8 @@ impl World {
     }
 
     fn take_calls(&mut self) -> Outcome {
-        let calls = self.engine.calls();
+        let mut calls = self.engine.calls();
+        calls.retain(|call| call.stream() == S);
         let lines: Vec<String> = calls.iter().map(view::call).collect();
         self.tell_all("  > ", &lines);
         let expected = std::mem::take(&mut self.model.said.calls);
@@ -198,7 +211,8 @@ impl World {
     }
 
     fn take_events(&mut self) -> Outcome {
-        let events = self.events.drain();
+        let mut events = self.events.drain();
+        events.retain(|event| event.stream.as_deref().is_none_or(|stream| stream == S));
         let mut lines = Vec::new();
         for event in &events {
             self.witness.event(event)?;
@@ -274,6 +288,7 @@ impl World {
     // --- What both are told ---
 
     pub(crate) fn advance(&mut self, by_ns: u64) {
+        self.neighbour.beat(&self.engine);
         self.engine.advance(Duration::from_nanos(by_ns));
         self.model.advance(by_ns);
         self.coverage.advanced();
@@ -322,7 +337,7 @@ impl World {
         let mut expected = self.model.activations();
         self.engine.unregister(S).map_err(|error| error.to_string())?;
         let mut stopped = Vec::new();
-        for call in self.engine.calls() {
+        for call in self.engine.calls().into_iter().filter(|call| call.stream() == S) {
             self.witness.call(&call)?;
             match call {
                 DriverCall::Stop(stop) => stopped.push(stop.epoch.get()),
@@ -332,7 +347,7 @@ impl World {
         stopped.sort_unstable();
         expected.sort_unstable();
         self.same("stops at the end", &stopped, &expected)?;
-        let quiet = self.events.drain().iter().all(|event| event.stream.is_none());
+        let quiet = self.events.drain().iter().all(|event| event.stream.as_deref() != Some(S));
         let said = std::mem::take(&mut *self.callbacks.lock().expect("not poisoned"));
         if !quiet || !said.is_empty() {
             return Err("a sign of life after unregister".to_owned());
@@ -349,6 +364,7 @@ impl World {
         }
         (self.tickets, self.told, self.probes_made) = (Vec::new(), Vec::new(), 0);
         self.life += 1;
+        self.unprobed = spec.unprobed;
         let stream = stream(spec);
         self.witness = Witness::new(stream.packet_timeout_ms);
         self.engine.register(stream.clone()).map_err(|error| error.to_string())?;

@@ -118,6 +118,15 @@ impl Model {
         !moves && self.active_delivers()
     }
 
+    /// Nothing waits for this input's next packet.
+    pub(crate) fn is_steady(&self, p: i32) -> bool {
+        let rests = self.pending.is_none() && self.entry.is_none() && self.is_settled();
+        self.inputs.get(&p).is_some_and(|input| {
+            let flows = input.is_candidate() && self.delivers(input);
+            rests && flows && self.readiness(input) != super::select::Readiness::NextPacket
+        })
+    }
+
     /// No failback is made by itself.
     pub(crate) fn failback_is_off(&self) -> bool {
         self.failback_never()
