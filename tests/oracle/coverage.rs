@@ -13,7 +13,7 @@ pub(crate) struct Coverage {
 }
 
 /// All that has to have been reached.
-const WANTED: [&str; 49] = [
+const WANTED: [&str; 50] = [
     "op Advance",
     "op Flow",
     "op Packets",
@@ -53,6 +53,7 @@ const WANTED: [&str; 49] = [
     "exhausted",
     "restored",
     "stalled",
+    "neighbour's failover",
     "heard in a stall",
     "flowed at rest",
     "refused failback_cooldown",
@@ -92,6 +93,12 @@ impl Coverage {
                 self.reach(format!("begun {begun}"));
             }
             _ => {}
+        }
+    }
+
+    pub(crate) fn neighbour(&mut self, kind: &EventKind) {
+        if let EventKind::InputFailover { .. } = kind {
+            self.reach("neighbour's failover".to_owned());
         }
     }
 

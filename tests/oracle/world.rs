@@ -212,6 +212,9 @@ impl World {
 
     fn take_events(&mut self) -> Outcome {
         let mut events = self.events.drain();
+        let others =
+            events.iter().filter(|event| event.stream.as_deref().is_some_and(|id| id != S));
+        others.for_each(|event| self.coverage.neighbour(&event.kind));
         events.retain(|event| event.stream.as_deref().is_none_or(|stream| stream == S));
         let mut lines = Vec::new();
         for event in &events {
