@@ -178,8 +178,9 @@ impl Inner {
         withdrawn
     }
 
-    /// An input's by-id cell has become the home of an epoch that is another input's now: it
-    /// gets a fresh one. Answers the old one, to be released as `withdraw` says.
+    /// An input's epoch is another input's now. If its by-id cell is that epoch's home, it gets a
+    /// fresh one; answers the old one, to be released as `withdraw` says. Else what the cell has
+    /// counted is that epoch's, and nothing of it opens another.
     pub(crate) fn renew_by_id(
         &mut self,
         cells: &Cells,
@@ -188,6 +189,14 @@ impl Inner {
     ) -> Option<CellIndex> {
         let known = self.declared.iter_mut().find(|known| known.priority == priority)?;
         if !self.plane.is_home(known.by_id) {
+            if known.by_id != 0 && self.plane.epoch_of(priority).is_none() {
+                let cell = cells.get(known.by_id);
+                known.heard = cell.packets.load(Ordering::Acquire);
+                if known.hot && !known.had_recorder {
+                    handover::open(cells, known.by_id);
+                    cell.home().store(u64::from(known.by_id), Ordering::Release);
+                }
+            }
             return None;
         }
         let fresh = cells.acquire(key);

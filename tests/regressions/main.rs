@@ -4,6 +4,7 @@
 mod at_rest;
 mod machine;
 mod plane;
+mod proofs;
 mod renumbering;
 mod workers;
 

@@ -1,0 +1,41 @@
+//! Defects that the proofs found (the oracle, the models, the fuzzers), driven by hand.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use changeover::{
+    Condition, EngineConfig, EventKind, HandEngine, Hold, InputStatus, Subscription, Verdict,
+    WhenDead,
+};
+
+use crate::{PACKET, Probes, S, active, cold, hand, hand_with, hot, ms, pump, secs, status, update};
+
+/// The wall time that the hand-driven clock begins at.
+const BEGIN_S: u64 = 1_767_225_600;
+
+fn engine_ms(at: SystemTime) -> u128 {
+    at.duration_since(UNIX_EPOCH).unwrap().as_millis() - u128::from(BEGIN_S) * 1_000
+}
+
+fn recovered(events: &Subscription) -> Vec<(i32, &'static str)> {
+    let of = |event: changeover::Event| match event.kind {
+        EventKind::InputRecovered { input_priority, evidence } => Some((input_priority, evidence)),
+        _ => None,
+    };
+    events.drain().into_iter().filter_map(of).collect()
+}
+
+// §1 *epoch*, §8.3: packets by id that counted for a source that was renumbered twice are not the
+// next source's.
+#[test]
+fn a_renumbered_sources_packets_by_id_are_nobody_elses() {
+    let engine = hand([hot(0, "a"), hot(1, "b")]);
+    let _ = engine.record_packet(S, 0);
+    update(&engine, &[hot(2, "a")], &[0], &[]);
+    assert!(engine.record_packet(S, 2).is_forward());
+    update(&engine, &[hot(0, "a")], &[], &[hot(2, "spare")]);
+    engine.advance(secs(1));
+    let spare = status(&engine).input(2).cloned().unwrap();
+    assert_eq!((spare.packets, spare.epoch, spare.running), (0, None, false));
+    assert_ne!(engine.record_packet(S, 2), Verdict::Stale, "its own open an epoch");
+    assert_eq!(status(&engine).input(2).unwrap().packets, 1);
+}
