@@ -9,7 +9,12 @@ impl Machine {
     /// What the packet plane has counted for one epoch.
     pub(super) fn observe(&mut self, cx: &mut Cx<'_>, epoch: Epoch, sample: &Sample) {
         if let Some(leaving) = self.leaving.as_mut().filter(|l| l.run.epoch == epoch) {
-            leaving.run.absorb(sample);
+            // One that was only switched off is still the input's.
+            let heard = leaving.run.absorb(sample) && !leaving.removed;
+            let priority = leaving.config.priority;
+            if let Some(i) = self.index_of(priority).filter(|_| heard) {
+                self.inputs[i].last_stamp = Some(sample.stamp);
+            }
             return;
         }
         let Some(i) = self.index_of_epoch(epoch) else { return };

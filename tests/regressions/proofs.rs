@@ -39,3 +39,16 @@ fn a_renumbered_sources_packets_by_id_are_nobody_elses() {
     assert_ne!(engine.record_packet(S, 2), Verdict::Stale, "its own open an epoch");
     assert_eq!(status(&engine).input(2).unwrap().packets, 1);
 }
+
+// §4.1: the last-packet time of an input that was switched off moves as long as it is on the air.
+#[test]
+fn what_is_switched_off_and_still_on_the_air_has_packet_times() {
+    let engine = hand([cold(0, "a"), cold(1, "b")]);
+    pump(&engine, Probes::Good);
+    assert!(engine.record_packet(S, 0).is_forward());
+    engine.set_input_enabled(S, 0, false).unwrap();
+    engine.advance(secs(2));
+    assert!(engine.record_packet(S, 0).is_forward());
+    let last = status(&engine).inputs[0].last_packet_at.map(engine_ms);
+    assert_eq!(last, Some(2_000));
+}

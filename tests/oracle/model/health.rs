@@ -4,8 +4,6 @@ use changeover::{InputConfig, SwitchReason, Verdict};
 
 use super::{Failure, Input, MS, Model, Run};
 
-/// KNOWN: the packets of a disabled input that is still on the air do not move its last-packet time.
-const KNOWN_F4: bool = true;
 /// A failback that lasts for so long was a good one.
 const CLEAN: u64 = 60_000 * MS;
 /// No damping beyond this.
@@ -40,7 +38,7 @@ impl Model {
         if let Some(leaving) = self.leaving.as_mut().filter(|leaving| leaving.run.epoch == epoch) {
             leaving.run.hear(now);
             let (p, removed) = (leaving.config.priority, leaving.removed);
-            if let Some(input) = self.inputs.get_mut(&p).filter(|_| !removed && !KNOWN_F4) {
+            if let Some(input) = self.inputs.get_mut(&p).filter(|_| !removed) {
                 input.last_packet = Some(now);
             }
             self.settle();
