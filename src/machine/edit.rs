@@ -65,7 +65,9 @@ impl Machine {
         let old = match &self.leaving {
             Some(leaving) => &leaving.config,
             None => {
-                let input = self.active_input().filter(|input| input.run.is_some())?;
+                // One that has failed neither plays nor delivers: nobody inherits that.
+                let plays = |input: &&Input| input.run.is_some() && input.failure.is_none();
+                let input = self.active_input().filter(plays)?;
                 let (priority, address) = (input.priority(), &input.config.address);
                 let leaves = gone.contains(&priority)
                     || updated

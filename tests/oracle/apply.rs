@@ -7,10 +7,6 @@ use crate::ops::{How, InputSpec, Op, Said, Span};
 use crate::view;
 use crate::world::{Outcome, S, World, inputs, ms, policy, priority};
 
-/// KNOWN: packets by id on a hot input that has got its activation by a renumbering may open an
-/// epoch for whoever gets that number next.
-const KNOWN_F3: bool = true;
-
 fn pick(which: u8, len: usize) -> Option<usize> {
     (len > 0).then(|| usize::from(which) % len)
 }
@@ -185,12 +181,6 @@ impl World {
         // Whose such packets are while another source leaves that number is documented as
         // unknown (§4.1).
         if self.model.leaving.as_ref().is_some_and(|leaving| leaving.config.priority == p) {
-            return Ok(());
-        }
-        let adopted = self.model.inputs.get(&p).is_some_and(|input| {
-            input.config.hot && input.run.as_ref().is_some_and(|run| run.adopted)
-        });
-        if KNOWN_F3 && adopted {
             return Ok(());
         }
         let verdict = self.engine.record_packet(S, p);

@@ -52,3 +52,18 @@ fn what_is_switched_off_and_still_on_the_air_has_packet_times() {
     let last = status(&engine).inputs[0].last_packet_at.map(engine_ms);
     assert_eq!(last, Some(2_000));
 }
+
+// §8.3: the activation of an input that has failed is not adopted: the new number is started.
+#[test]
+fn a_dead_source_is_not_adopted() {
+    let engine = hand([cold(0, "a"), cold(1, "b")]);
+    pump(&engine, Probes::Good);
+    let _ = engine.record_packet(S, 0);
+    engine.advance(secs(30));
+    assert_eq!(status(&engine).inputs[0].status, InputStatus::Degraded);
+    update(&engine, &[], &[0], &[cold(1, "a")]);
+    assert_eq!(pump(&engine, Probes::Good), ["start 1 b", "stop 0", "stop 1", "start 1 a"]);
+    let _ = engine.record_packet(S, 1);
+    let now = status(&engine);
+    assert_eq!((now.active_input_priority, now.exhausted), (Some(1), false));
+}

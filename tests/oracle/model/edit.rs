@@ -78,7 +78,9 @@ impl Model {
         let source = match &self.leaving {
             Some(leaving) => &leaving.config,
             None => {
-                let input = self.active_input().filter(|input| input.run.is_some())?;
+                // (One that has failed neither plays nor delivers.)
+                let plays = |input: &&Input| input.run.is_some() && input.failure.is_none();
+                let input = self.active_input().filter(plays)?;
                 let p = input.config.priority;
                 let elsewhere =
                     |new: &InputConfig| new.priority == p && new.address != input.config.address;
@@ -186,7 +188,7 @@ impl Model {
         input.proved = run.last.is_some();
         (input.last_packet, input.steady_since) = (run.stamp, run.stamp);
         let (epoch, hot) = (run.epoch, input.config.hot);
-        input.run = Some(Run { adopted: true, ..run });
+        input.run = Some(run);
         if !hot {
             self.call(format!("rebind {from}>{heir} e{epoch}"));
         }

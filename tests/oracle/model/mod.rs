@@ -50,8 +50,6 @@ pub(crate) struct Run {
     /// The last packet's own time.
     stamp: Option<u64>,
     packets: u64,
-    /// It was another input's before (§8.3).
-    pub(crate) adopted: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -504,7 +502,6 @@ impl Run {
             last: None,
             stamp: None,
             packets: 0,
-            adopted: false,
         }
     }
 
