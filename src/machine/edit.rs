@@ -218,6 +218,7 @@ impl Machine {
             return;
         }
         if enabled {
+            let flows = cx.delivers(&self.inputs[i]);
             let input = &mut self.inputs[i];
             input.enabled = true;
             input.proved = false;
@@ -231,8 +232,8 @@ impl Machine {
             } else if is_left && self.leaving.is_none() && input.run.is_some() {
                 // The same for a hot one.
                 self.left = None;
-            } else if let Some(run) = input.run.as_mut() {
-                // A hot input that went on all the while: its clocks start anew.
+            } else if let Some(run) = input.run.as_mut().filter(|_| !flows) {
+                // A hot input that has been silent meanwhile: its clocks start anew.
                 (run.since, run.reconnects, run.last) = (cx.now, false, None);
             }
             if input.failure.take().is_some() {

@@ -98,6 +98,7 @@ impl Machine {
             if open_choice
                 || may_overtake
                 || input.failure.is_some()
+                || !input.proved
                 || run.last.is_none()
                 || (next_packet_counts && !self.waits_for_keyframe(run.epoch))
             {

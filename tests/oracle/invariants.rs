@@ -15,9 +15,6 @@ const MS: u64 = 1_000_000;
 /// KNOWN: of an input that recovers while a condition acts on it, and takes the air in the same
 /// step, the engine does not tell that it has recovered.
 const KNOWN_F1: bool = true;
-/// KNOWN: a hot input that delivered while it was switched off is judged by its connect timeout
-/// when it is switched on.
-const KNOWN_F9: bool = true;
 
 #[derive(Debug)]
 struct Activation {
@@ -101,11 +98,8 @@ impl Witness {
 
     pub(crate) fn enabled(&mut self, p: i32, on: bool) {
         if on {
-            let was_off = self.stopped.remove(&p);
+            self.stopped.remove(&p);
             self.degraded.remove(&p);
-            if let Some(epoch) = self.epochs.get(&p).filter(|_| was_off && KNOWN_F9) {
-                self.packets.remove(epoch);
-            }
         } else {
             self.stopped.insert(p);
         }

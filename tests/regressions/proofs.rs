@@ -67,3 +67,21 @@ fn a_dead_source_is_not_adopted() {
     let now = status(&engine);
     assert_eq!((now.active_input_priority, now.exhausted), (Some(1), false));
 }
+
+// §4.2: a hot input that has delivered while it was switched off is judged by its packet timeout.
+#[test]
+fn who_delivers_while_it_is_off_gets_no_connect_timeout() {
+    let config = EngineConfig { packet_timeout_ms: 2_000, ..EngineConfig::default() };
+    let engine = hand_with(config, [hot(0, "a").with_connect_timeout(ms(500)), hot(1, "b")]);
+    let mut main = engine.recorder(S, 0, None).unwrap();
+    let mut backup = engine.recorder(S, 1, None).unwrap();
+    let _ = (main.record(PACKET), backup.record(PACKET));
+    engine.set_input_enabled(S, 1, false).unwrap();
+    engine.advance(secs(1));
+    let _ = (main.record(PACKET), backup.record(PACKET));
+    engine.set_input_enabled(S, 1, true).unwrap();
+    engine.advance(ms(1_999));
+    assert_eq!(status(&engine).inputs[1].status, InputStatus::Idle);
+    engine.advance(ms(1));
+    assert_eq!(status(&engine).inputs[1].status, InputStatus::Degraded);
+}

@@ -128,6 +128,7 @@ impl Model {
     fn switch_on(&mut self, p: i32) {
         let now = self.now;
         let is_left = self.left.is_some() && self.active == Some(p);
+        let flows = self.delivers(&self.inputs[&p]);
         let input = self.inputs.get_mut(&p).expect("known");
         input.enabled = true;
         input.proved = false;
@@ -138,8 +139,8 @@ impl Model {
             self.left = None;
         } else if is_left && self.leaving.is_none() && input.run.is_some() {
             self.left = None;
-        } else if let Some(run) = input.run.as_mut() {
-            // A hot one that went on all the while: its clocks start anew.
+        } else if let Some(run) = input.run.as_mut().filter(|_| !flows) {
+            // A hot one that has been silent meanwhile: its clocks start anew.
             (run.since, run.reconnects, run.last) = (now, false, None);
         }
         if input.failure.take().is_some() {
