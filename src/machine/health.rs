@@ -60,9 +60,10 @@ impl Machine {
         self.hold_died = self.hold_died.filter(|died| *died != priority);
         let input = &self.inputs[i];
         // What rules have found stands until it is cleared by what they measure.
-        if !input.is_impaired() || self.active == Some(self.inputs[i].priority()) {
-            let input_priority = self.inputs[i].priority();
-            cx.emit(EventKind::InputRecovered { input_priority, evidence });
+        if !input.is_impaired() || self.active == Some(priority) {
+            cx.emit(EventKind::InputRecovered { input_priority: priority, evidence });
+        } else {
+            self.owe_recovery(i);
         }
         if let Some(after) = failure.silent_after.filter(|_| failure.suspected) {
             self.unlearn(i, at.saturating_sub(after));

@@ -12,9 +12,6 @@ use changeover::{
 use crate::world::{Outcome, S};
 
 const MS: u64 = 1_000_000;
-/// KNOWN: of an input that recovers while a condition acts on it, and takes the air in the same
-/// step, the engine does not tell that it has recovered.
-const KNOWN_F1: bool = true;
 
 #[derive(Debug)]
 struct Activation {
@@ -196,8 +193,8 @@ impl Witness {
             EventKind::InputFailover { from, to, reason, .. } => {
                 demand(from != to, || "a failover to itself".to_owned())?;
                 let out = |why: &str| format!("a failover to {to}, which is {why}");
-                let untold = KNOWN_F1 && self.impaired.contains(to);
-                let degraded = self.degraded.remove(to).is_some() && !untold;
+                // An impaired one is a last resort, and degraded until its conditions are over.
+                let degraded = self.degraded.contains_key(to) && !self.impaired.contains(to);
                 demand(!degraded, || out("degraded"))?;
                 demand(!self.stopped.contains(to), || out("stopped"))?;
                 demand(!self.removed.contains(to), || out("removed"))?;
@@ -264,8 +261,7 @@ impl Witness {
                 }
                 InputStatus::Degraded | InputStatus::Stopped => {}
                 _ => {
-                    let known = self.degraded.remove(&p).is_some();
-                    let known = known && !(KNOWN_F1 && !input.impaired.is_empty());
+                    let known = self.degraded.contains_key(&p) && input.impaired.is_empty();
                     demand(!known, || format!("{p} has recovered, and nobody was told"))?;
                 }
             }

@@ -7,7 +7,9 @@ use changeover::{
     WhenDead,
 };
 
-use crate::{PACKET, Probes, S, active, cold, hand, hand_with, hot, ms, pump, secs, status, update};
+use crate::{
+    PACKET, Probes, S, active, cold, hand, hand_with, hot, ms, pump, secs, status, update,
+};
 
 /// The wall time that the hand-driven clock begins at.
 const BEGIN_S: u64 = 1_767_225_600;
@@ -72,7 +74,7 @@ fn a_dead_source_is_not_adopted() {
 #[test]
 fn who_delivers_while_it_is_off_gets_no_connect_timeout() {
     let config = EngineConfig { packet_timeout_ms: 2_000, ..EngineConfig::default() };
-    let engine = hand_with(config, [hot(0, "a").with_connect_timeout(ms(500)), hot(1, "b")]);
+    let engine = hand_with(config, [hot(0, "a"), hot(1, "b").with_connect_timeout(ms(500))]);
     let mut main = engine.recorder(S, 0, None).unwrap();
     let mut backup = engine.recorder(S, 1, None).unwrap();
     let _ = (main.record(PACKET), backup.record(PACKET));
@@ -84,4 +86,61 @@ fn who_delivers_while_it_is_off_gets_no_connect_timeout() {
     assert_eq!(status(&engine).inputs[1].status, InputStatus::Idle);
     engine.advance(ms(1));
     assert_eq!(status(&engine).inputs[1].status, InputStatus::Degraded);
+}
+
+// Richer health: who was told that an input is degraded is told that it is not, also where that
+// has taken the air as a last resort meanwhile.
+#[test]
+fn a_recovery_is_told_when_the_condition_of_the_active_input_clears() {
+    let engine = hand([cold(0, "a")]);
+    engine.report_input_error(S, 0, None, "boom").unwrap();
+    engine.raise_condition(S, 0, Condition::new("black").hold_ms(1).clear_ms(1)).unwrap();
+    engine.advance(secs(9));
+    pump(&engine, Probes::Unsupported);
+    assert!(!status(&engine).inputs[0].impaired.is_empty());
+    let events = engine.subscribe(0);
+    let _ = engine.record_packet(S, 0);
+    let now = status(&engine);
+    assert_eq!((now.exhausted, now.inputs[0].status), (false, InputStatus::Active));
+    engine.clear_condition(S, 0, "black").unwrap();
+    engine.advance(ms(1));
+    assert_eq!(recovered(&events), [(0, "health")]);
+}
+
+// A refusal that stands when a hold ends is told once, with the hold's end as its reason.
+#[test]
+fn a_refusal_after_the_end_of_a_hold_is_told_once() {
+    let engine = hand([hot(0, "a"), hot(1, "b")]);
+    let mut main = engine.recorder(S, 0, None).unwrap();
+    let mut backup = engine.recorder(S, 1, None).unwrap();
+    let mut both = |engine: &HandEngine| {
+        let _ = (main.record(PACKET), backup.record(PACKET));
+        engine.advance(ms(500));
+    };
+    (0..20).for_each(|_| both(&engine));
+    let hold = Hold { ttl_ms: 1_000, when_dead: WhenDead::Release };
+    engine.hold_input(S, 1, hold).unwrap();
+    (0..4).for_each(|_| both(&engine));
+    assert_eq!(active(&engine), Some(1));
+    let told = status(&engine).decisions;
+    let told = told.iter().filter(|d| d.rule.as_deref() == Some("failback_cooldown"));
+    assert_eq!(told.count(), 1);
+}
+
+// §5.1, §5.3: while a cold input is being started for a dead one, a hot one that delivers takes the
+// air.
+#[test]
+fn who_delivers_first_overtakes_a_start() {
+    let timeouts = EngineConfig { packet_timeout_ms: 2_000, ..EngineConfig::default() };
+    let backup = hot(2, "c").with_packet_timeout(secs(60));
+    let engine = hand_with(timeouts, [cold(0, "a"), cold(1, "b"), backup]);
+    pump(&engine, Probes::Good);
+    let mut backup = engine.recorder(S, 2, None).unwrap();
+    // Their last packets come in the same moment.
+    let _ = (engine.record_packet(S, 0), backup.record(PACKET));
+    engine.advance(secs(2));
+    assert_eq!(status(&engine).pending_input_priority, Some(1));
+    engine.advance(ms(10));
+    let _ = backup.record(PACKET);
+    assert_eq!(active(&engine), Some(2));
 }

@@ -112,10 +112,13 @@ impl Model {
             self.event(format!("impaired {p} {reason} {hold_ms} {hold_ms} '{text}'"));
             if !carries && alive {
                 self.event(format!("degraded {p} {reason} '{text}'"));
+                self.inputs.get_mut(&p).expect("known").told_degraded = true;
             }
         } else {
             self.event(format!("cleared {p} {reason}"));
-            if !carries && alive && !impaired {
+            let input = self.inputs.get_mut(&p).expect("known");
+            if (!carries || input.told_degraded) && alive && !impaired {
+                input.told_degraded = false;
                 self.event(format!("recovered {p} health"));
             }
         }
@@ -130,7 +133,7 @@ impl Model {
         self.note_end(p);
         let input = self.inputs.get_mut(&p).expect("known");
         if let Some(wrong) = wrong.first().filter(|_| input.is_candidate()) {
-            input.steady_since = None;
+            (input.steady_since, input.told_degraded) = (None, true);
             let text = wrong.text();
             self.event(format!("degraded {p} {} '{text}'", SwitchReason::Condition));
         }

@@ -90,6 +90,8 @@ impl Model {
         if self.hold_died == Some(p) {
             self.hold_died = None;
         }
+        // An impaired standby stays degraded: that it is not is told when its conditions are over.
+        input.told_degraded |= impaired && !is_active;
         if !impaired || is_active {
             self.event(format!("recovered {p} {evidence}"));
         }

@@ -81,6 +81,8 @@ pub(crate) struct Input {
     last_packet: Option<u64>,
     packets_before: u64,
     conditions: Vec<Raised>,
+    /// It was told to be degraded, and is so by its conditions only.
+    told_degraded: bool,
     /// Failbacks to it that died young, in a row; since when the stream is with it; whether a
     /// failback brought it there. (open: not in behaviour.md; rustdoc of `required_stable_ms`.)
     flaps: u32,
@@ -466,6 +468,7 @@ impl Input {
             last_packet: None,
             packets_before: 0,
             conditions: Vec::new(),
+            told_degraded: false,
             flaps: 0,
             on_air_since: None,
             came_back: false,
