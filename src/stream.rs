@@ -123,6 +123,10 @@ impl Inner {
         self.declared.iter().find(|declared| declared.priority == priority)
     }
 
+    pub(crate) fn declared_mut(&mut self, priority: Priority) -> Option<&mut Declared> {
+        self.declared.iter_mut().find(|declared| declared.priority == priority)
+    }
+
     /// Whether every priority of an update is known, or free, as it has to be.
     pub(crate) fn check_update(&self, id: &str, update: &InputsUpdate) -> Result<(), Error> {
         let known = |priority: Priority| self.declared(priority).is_some();

@@ -119,6 +119,11 @@ impl Plane {
         self.epochs.iter().map(|found| found.home).collect()
     }
 
+    /// Whether an epoch was opened by packets by id, and no recorder is to be had for it.
+    pub(crate) fn is_by_id_only(&self, epoch: Epoch) -> bool {
+        self.find(epoch).is_some_and(|found| found.by_id_only)
+    }
+
     /// Whether an open epoch's word stands in this cell.
     pub(crate) fn is_home(&self, cell: CellIndex) -> bool {
         self.epochs.iter().any(|found| found.home == cell)

@@ -144,3 +144,20 @@ fn who_delivers_first_overtakes_a_start() {
     let _ = backup.record(PACKET);
     assert_eq!(active(&engine), Some(2));
 }
+
+// §4.1, §8.3: a source that is heard by id only is heard on under its new number, also after a
+// failure, whoever had that number before.
+#[test]
+fn an_adopted_source_that_is_heard_by_id_comes_back() {
+    let engine = hand([hot(0, "a"), hot(3, "b")]);
+    let recorder = engine.recorder(S, 3, None).unwrap();
+    let _ = engine.record_packet(S, 0);
+    update(&engine, &[], &[0], &[hot(3, "a")]);
+    assert!(engine.record_packet(S, 3).is_forward());
+    engine.report_input_error(S, 3, None, "boom").unwrap();
+    assert!(status(&engine).exhausted);
+    let _ = engine.record_packet(S, 3);
+    assert!(engine.record_packet(S, 3).is_forward(), "and not dropped for ever");
+    assert!(!status(&engine).exhausted);
+    drop(recorder);
+}

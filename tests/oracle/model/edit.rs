@@ -188,6 +188,8 @@ impl Model {
         input.proved = run.last.is_some();
         (input.last_packet, input.steady_since) = (run.stamp, run.stamp);
         let (epoch, hot) = (run.epoch, input.config.hot);
+        // Whether its packets by id open an epoch is the source's to take along.
+        input.had_recorder = !run.by_id_only;
         input.run = Some(run);
         if !hot {
             self.call(format!("rebind {from}>{heir} e{epoch}"));

@@ -296,7 +296,8 @@ impl Model {
         input.take_run();
         (input.wanted_since, input.steady_since) = (None, None);
         let run = Run::new(epoch, since);
-        input.run = Some(Run { accepted: true, open: !by_id, reconnects, ..run });
+        let run = Run { accepted: true, open: !by_id, by_id_only: by_id, ..run };
+        input.run = Some(Run { reconnects, ..run });
         self.event(format!("started {p} e{epoch}"));
         self.settle();
         epoch

@@ -45,6 +45,8 @@ pub(crate) struct Run {
     trial: bool,
     /// Hot: somebody holds a recorder.
     pub(crate) open: bool,
+    /// Hot: its first packet, by id, has opened it.
+    by_id_only: bool,
     /// From when silence counts.
     pub(crate) last: Option<u64>,
     /// The last packet's own time.
@@ -502,6 +504,7 @@ impl Run {
             accepted: false,
             trial: false,
             open: false,
+            by_id_only: false,
             last: None,
             stamp: None,
             packets: 0,
