@@ -358,7 +358,7 @@ impl World {
         self.old.extend(std::mem::take(&mut self.recorders).into_values());
         for recorder in &mut self.old {
             if recorder.record(Packet::new(1)) != Verdict::Stale {
-                return Err("a recorder of a stream that is gone".to_owned());
+                return Err("a straggler of a stream that is gone counts".to_owned());
             }
         }
         self.old.clear();
