@@ -365,6 +365,11 @@ impl Machine {
         at_rest && chosen == Some(priority)
     }
 
+    /// The activation that stays on the air though its input is gone, or switched off.
+    pub(crate) fn leaving_epoch(&self) -> Option<Epoch> {
+        self.leaving.as_ref().map(|leaving| leaving.run.epoch)
+    }
+
     /// How many packets of an epoch are known; `None` for an epoch that is over.
     pub(crate) fn known_packets(&self, epoch: Epoch) -> Option<u64> {
         let i = self.index_of_epoch(epoch)?;

@@ -100,14 +100,15 @@ impl Plane {
 
     /// The input's previous epochs are over at once: their recorders answer *stale*. Their counts
     /// stay until the machine has read them and closes them.
-    pub(crate) fn supersede(&mut self, cells: &Cells, priority: Priority) {
+    pub(crate) fn supersede(&mut self, cells: &Cells, priority: Priority, but: Option<Epoch>) {
         let by_id =
             self.epochs.iter().find(|found| found.priority == priority && found.by_id.is_some());
         if let Some((by_id, _)) = by_id.and_then(|found| found.by_id) {
             self.detach_by_id(cells, by_id);
         }
         for at in 0..self.epochs.len() {
-            if self.epochs[at].priority == priority && !self.epochs[at].by_id_only {
+            let EpochCells { epoch, priority: of, by_id_only, .. } = self.epochs[at];
+            if of == priority && !by_id_only && but != Some(epoch) {
                 self.end_word(cells, at);
             }
         }

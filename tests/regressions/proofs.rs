@@ -161,3 +161,43 @@ fn an_adopted_source_that_is_heard_by_id_comes_back() {
     assert!(!status(&engine).exhausted);
     drop(recorder);
 }
+
+// §8.2: what is leaving stays on the air until its successor delivers, also when the producer of
+// another source comes under its number.
+#[test]
+fn a_producer_under_the_number_of_what_is_leaving_cuts_nothing() {
+    let engine = hand([cold(0, "a")]);
+    let Some(changeover::DriverCall::Start(start)) = engine.next_call() else {
+        panic!("0 is started")
+    };
+    start.token().done();
+    let mut old = engine.recorder(S, 0, start.epoch).unwrap();
+    assert!(old.record(PACKET).is_forward());
+    update(&engine, &[hot(1, "b")], &[0], &[]);
+    update(&engine, &[hot(0, "c")], &[], &[]);
+    let mut new = engine.recorder(S, 0, None).unwrap();
+    assert!(old.record(PACKET).is_forward(), "it delivers, and nobody else does yet");
+    assert!(new.record(PACKET).is_forward());
+    assert_eq!(old.record(PACKET), Verdict::Stale);
+    assert_eq!(active(&engine), Some(0));
+}
+
+// §4.1: a hot input without a recorder gets an epoch from its packets by id, also when they began
+// while another source was leaving under its number.
+#[test]
+fn packets_by_id_under_the_number_of_what_is_leaving_come_through_in_the_end() {
+    let engine = hand([cold(0, "a"), hot(1, "b")]);
+    pump(&engine, Probes::Good);
+    let mut backup = engine.recorder(S, 1, None).unwrap();
+    assert!(engine.record_packet(S, 0).is_forward());
+    update(&engine, &[], &[0], &[]);
+    update(&engine, &[hot(0, "c")], &[], &[]);
+    let _ = engine.record_packet(S, 0);
+    let _ = backup.record(PACKET);
+    for _ in 0..3 {
+        engine.advance(ms(10));
+        let _ = engine.record_packet(S, 0);
+    }
+    let new = status(&engine).input(0).cloned().unwrap();
+    assert!(new.epoch.is_some() && new.packets > 0, "{new:?}");
+}
