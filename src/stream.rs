@@ -161,7 +161,9 @@ impl Inner {
         let Some(known) = known.filter(|known| known.by_id == 0) else { return false };
         let by_id = cells.acquire(key);
         known.by_id = by_id;
-        if !self.plane.attach_by_id(cells, priority, by_id) && known.hot && !known.had_recorder {
+        let stranger = self.machine.stranger();
+        let attached = self.plane.attach_by_id(cells, priority, by_id, stranger);
+        if !attached && known.hot && !known.had_recorder {
             // It may be heard without anybody's start: its own word counts until a recorder is
             // opened.
             cells.get(by_id).home().store(u64::from(by_id), Ordering::Release);

@@ -370,6 +370,11 @@ impl Machine {
         self.leaving.as_ref().map(|leaving| leaving.run.epoch)
     }
 
+    /// The same, where its number is another source's by now.
+    pub(crate) fn stranger(&self) -> Option<Epoch> {
+        self.leaving.as_ref().filter(|leaving| leaving.removed).map(|leaving| leaving.run.epoch)
+    }
+
     /// How many packets of an epoch are known; `None` for an epoch that is over.
     pub(crate) fn known_packets(&self, epoch: Epoch) -> Option<u64> {
         let i = self.index_of_epoch(epoch)?;

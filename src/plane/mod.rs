@@ -95,7 +95,13 @@ impl Plane {
 
     /// The open epoch of an input, if any.
     pub(crate) fn epoch_of(&self, priority: Priority) -> Option<Epoch> {
-        self.epochs.iter().rev().find(|cells| cells.priority == priority).map(|cells| cells.epoch)
+        self.epoch_of_but(priority, None)
+    }
+
+    /// The same, leaving one out: another source under that number.
+    pub(crate) fn epoch_of_but(&self, priority: Priority, but: Option<Epoch>) -> Option<Epoch> {
+        let own = |cells: &&EpochCells| cells.priority == priority && but != Some(cells.epoch);
+        self.epochs.iter().rev().find(own).map(|cells| cells.epoch)
     }
 
     /// The input's previous epochs are over at once: their recorders answer *stale*. Their counts
@@ -244,8 +250,9 @@ impl Plane {
         cells: &Cells,
         priority: Priority,
         by_id: CellIndex,
+        but: Option<Epoch>,
     ) -> bool {
-        let Some(epoch) = self.epoch_of(priority) else { return false };
+        let Some(epoch) = self.epoch_of_but(priority, but) else { return false };
         let Some(found) = self.epochs.iter_mut().find(|found| found.epoch == epoch) else {
             return false;
         };
