@@ -178,9 +178,10 @@ impl World {
     }
 
     pub(crate) fn by_id(&mut self, p: i32) -> Outcome {
-        // Whose such packets are while another source leaves that number is documented as
-        // unknown (§4.1).
-        if self.model.leaving.as_ref().is_some_and(|leaving| leaving.config.priority == p) {
+        // Those of a source that was edited away while it was leaving cannot be told from those of
+        // its successor (§4.1).
+        let edited = |l: &crate::model::Leaving| l.config.priority == p && l.is_edited();
+        if self.model.leaving.as_ref().is_some_and(edited) {
             return Ok(());
         }
         let verdict = self.engine.record_packet(S, p);

@@ -136,7 +136,7 @@ impl Model {
         let input = self.inputs.get_mut(&p).expect("known");
         if (removed || !input.config.hot) && delivers {
             let config = input.config.clone();
-            let leaving = |run| Leaving { config, run, removed, stopped: false };
+            let leaving = |run| Leaving { config, run, removed, gone: removed, stopped: false };
             self.leaving = input.run.take().map(leaving);
         }
     }

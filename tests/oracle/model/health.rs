@@ -19,7 +19,9 @@ impl Model {
     /// recorder gets one from its first packet, which does not go out itself.
     pub(crate) fn packet_by_id(&mut self, p: i32) -> Verdict {
         let Some(input) = self.inputs.get(&p) else { return Verdict::Stale };
-        match input.epoch() {
+        let own = |l: &&super::Leaving| l.config.priority == p && !l.removed;
+        let leaving = self.leaving.as_ref().filter(own).map(|leaving| leaving.run.epoch);
+        match input.epoch().or(leaving) {
             Some(epoch) => self.packet(epoch),
             None if input.config.hot && !input.had_recorder => {
                 let epoch = self.opened(p, true);

@@ -110,6 +110,8 @@ pub(crate) struct Leaving {
     pub(crate) run: Run,
     /// Its input is gone, or another source stands behind its number.
     removed: bool,
+    /// It was removed, and not only edited: whoever has its number now is new altogether.
+    gone: bool,
     stopped: bool,
 }
 
@@ -492,6 +494,13 @@ impl Input {
         let run = self.run.take()?;
         self.packets_before += run.packets;
         Some(run)
+    }
+}
+
+impl Leaving {
+    /// Another source stands behind its number, which has been its own all the while.
+    pub(crate) fn is_edited(&self) -> bool {
+        self.removed && !self.gone
     }
 }
 
