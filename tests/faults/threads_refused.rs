@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use changeover::{
     Answer, Engine, EngineConfig, Error, EventKind, IngestDriver, ProbeCall, StartCall, StopCall,
@@ -42,8 +43,11 @@ impl Drop for Driver {
 }
 
 impl IngestDriver for Driver {
-    fn start(&self, _: &StartCall) -> Answer {
+    fn start(&self, call: &StartCall) -> Answer {
         self.calls.fetch_add(1, Relaxed);
+        if call.input.address == "hangs" {
+            std::thread::sleep(PATIENCE);
+        }
         Answer::Done
     }
 
@@ -62,6 +66,7 @@ pub(crate) fn child(when: &str) {
         "second" => building(ONE_THREAD_KIB, "changeover-mon"),
         "none" => in_mid_life(),
         "one" => with_one_worker(),
+        "stop" => a_stop_that_waits(),
         _ => panic!("there is no such case: {when}"),
     }
     tell("done");
@@ -145,6 +150,27 @@ fn with_one_worker() {
     assert_eq!(engine.shutdown().expect("not in a callback").detached_calls, 0);
 }
 
+/// The one worker hangs in a call of another stream when a stream ends: its `stop` comes when there
+/// are threads again, without anybody's doing.
+fn a_stop_that_waits() {
+    let (there, calls) = (Arc::default(), Arc::<AtomicUsize>::default());
+    let config = EngineConfig { connect_timeout_ms: 60_000, ..config() };
+    let builder = Engine::builder().config(config).driver(Driver::new(&there, &calls));
+    let engine = builder.shutdown_timeout(Duration::from_millis(100)).build().expect("builds");
+    engine.register(cold_pair("s", "main")).expect("a new id");
+    eventually("it has a worker", || engine.record_packet("s", 0).is_forward());
+    engine.register(cold_pair("other", "hangs")).expect("a new id");
+    eventually("the worker hangs", || calls.load(Relaxed) == 2);
+    allow_more_kib(NO_THREAD_KIB);
+    engine.unregister("s").expect("registered");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(calls.load(Relaxed), 2, "nobody is there to stop it");
+    allow_more_kib(ANY_KIB);
+    eventually("it is stopped", || calls.load(Relaxed) == 3);
+    // The call that hangs, and the stop of what it starts.
+    assert_eq!(engine.shutdown().expect("not in a callback").detached_calls, 2);
+}
+
 fn case(when: &str) -> Vec<String> {
     let ended = Part::start(&format!("threads {when}")).done();
     assert_eq!(ended.said.last().map(String::as_str), Some("done"), "{ended:?}");
@@ -172,6 +198,11 @@ fn an_engine_that_gets_no_worker() {
 #[test]
 fn an_engine_that_gets_one_worker() {
     case("one");
+}
+
+#[test]
+fn a_stop_that_gets_no_worker() {
+    case("stop");
 }
 
 #[cfg(feature = "capi")]
