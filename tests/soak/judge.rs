@@ -40,6 +40,8 @@ pub(crate) struct Verdict {
     pub(crate) failbacks: usize,
     pub(crate) recoveries: usize,
     pub(crate) stalls: usize,
+    /// Complaints of the decoder that are no faults.
+    pub(crate) explained: usize,
     /// Of each decision by silence, us past its deadline: by the relay's stamp, and until its line
     /// was read outside.
     pub(crate) late: Vec<Us>,
@@ -303,9 +305,11 @@ impl Court<'_> {
         if !self.record.downstream_alive {
             self.fault(ended, "the decoder ended".to_owned());
         }
-        // Before that it had to wait for the first keyframe, and said so.
-        let complaints = self.record.complaints.iter().filter(|(at, _)| *at >= self.record.began);
-        for (at, line) in complaints.take(5) {
+        let record = self.record;
+        let (explained, others): (Vec<_>, Vec<_>) =
+            record.complaints.iter().partition(|complaint| is_explained(record, complaint));
+        self.verdict.explained = explained.len();
+        for (at, line) in others.into_iter().take(5) {
             self.fault(*at, format!("the decoder says: {line}"));
         }
         // What was silent at the output is missing, and nothing else.
@@ -325,4 +329,15 @@ impl Court<'_> {
 /// Whether the silence began with this blow. A stopped feeder may have sent nothing for a while.
 fn explains(kill: &Kill, silence: &Silence) -> bool {
     kill.blow != Blow::Blink && (kill.at - 400_000..kill.at + SHOWS).contains(&silence.from)
+}
+
+/// Before the run began the decoder had to wait for the first keyframe, and said so. Later, where
+/// everything had died: an input that comes back in its own turn, for nobody took it over, counts
+/// its packets anew, and the relay shows that as the loss that it is.
+fn is_explained(record: &Record, (at, line): &(Us, String)) -> bool {
+    let restored = |said: &Line| {
+        matches!(said.said, Said::Restored(_)) && (-STAMP..RESTORE).contains(&(at - said.at))
+    };
+    let is_loss = line.contains("Packet corrupt") || line.contains("corrupt input packet");
+    *at < record.began || is_loss && record.lines.iter().any(restored)
 }

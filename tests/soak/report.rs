@@ -47,8 +47,8 @@ pub(crate) fn text(record: &Record, verdict: &Verdict, seed: u64) -> String {
     let (before, later): (Vec<_>, Vec<_>) =
         record.complaints.iter().partition(|(at, _)| *at < record.began);
     row(
-        "its complaints: before the first keyframe, later",
-        format!("{}, {}", before.len(), later.len()),
+        "its complaints: before the first keyframe; later; of these not explained",
+        format!("{}; {}; {}", before.len(), later.len(), record.complaints.len() - v.explained),
     );
     let said = record.summary.lines().find(|line| line.starts_with("engine:"));
     row("the engine of itself", said.unwrap_or("nothing").to_owned());

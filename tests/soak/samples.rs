@@ -69,7 +69,10 @@ fn good() -> Record {
         ticks_per_s: 100,
         relay_alive: true,
         downstream_alive: true,
-        complaints: vec![(at(-500), "non-existing PPS 0 referenced".to_owned())],
+        complaints: vec![
+            (at(-500), "non-existing PPS 0 referenced".to_owned()),
+            (at(43_500), "Packet corrupt (stream = 0, dts = 1)".to_owned()),
+        ],
         media_before_us: 1_000_000,
         media_us: 57_000_000,
         frames: 1400,
@@ -110,6 +113,7 @@ const WRONGS: &[(&str, Wrong)] = &[
     ("the relay ended by itself", |r| r.relay_alive = false),
     ("the decoder ended", |r| r.downstream_alive = false),
     ("the decoder says: corrupt", |r| r.complaints.push((at(1), "corrupt".to_owned()))),
+    ("the decoder says: Packet corrupt", |r| r.complaints[1].0 = at(42_000)),
     ("46000 ms decoded, but 56070 ms went out", |r| r.media_us -= 10_000_000),
     ("summary is missing", |r| r.summary.clear()),
 ];
