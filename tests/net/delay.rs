@@ -31,11 +31,12 @@ pub(crate) fn run(from: &str, to: &str, delay_ms: u64, jitter_ms: u64) -> ! {
 /// Until it gets an empty datagram.
 fn relay(socket: &UdpSocket, to: &str, delay_ms: u64, jitter_ms: u64) {
     let (send, received) = mpsc::channel::<(Instant, Vec<u8>)>();
-    let out = socket.try_clone().expect("a second handle");
+    // Another socket: one that is bound to loopback reaches no other machine.
+    let out = UdpSocket::bind("0.0.0.0:0").expect("a socket");
     let to = to.to_owned();
     let sender = thread::spawn(move || {
         let mut random = Random(1);
-        let mut waiting = BinaryHeap::new();
+        let mut waiting = BinaryHeap::<Reverse<(Instant, u64, Vec<u8>)>>::new();
         let mut number = 0_u64;
         loop {
             let next = waiting.peek().map(|Reverse((at, ..))| *at);
