@@ -54,8 +54,13 @@ int main(void) {
         EQUAL(destroyed, 0); /* as the header says */
         EQUAL(engine.raw, 0);
     }
+    for (int n = 0; n < 300; n++) { /* more than there are slots: none is kept */
+        allow_more_kib(1000);
+        REFUSED(CHANGEOVER_THREAD, create(&engine));
+    }
+    EQUAL(destroyed, 0);
     allow_more_kib(1L << 30);
-    for (int n = 0; n < 300; n++) { /* more than there are slots */
+    for (int n = 0; n < 300; n++) {
         OK(create(&engine));
         OK(changeover_engine_destroy(engine, NULL));
     }

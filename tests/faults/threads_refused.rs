@@ -133,7 +133,9 @@ fn in_mid_life() {
 /// One worker, and no second one: it does everybody's work.
 fn with_one_worker() {
     let (there, calls) = (Arc::default(), Arc::<AtomicUsize>::default());
-    let builder = Engine::builder().config(config()).driver(Driver::new(&there, &calls));
+    // On a busy machine their first packets take their time.
+    let config = EngineConfig { connect_timeout_ms: 60_000, ..config() };
+    let builder = Engine::builder().config(config).driver(Driver::new(&there, &calls));
     let engine = builder.build().expect("builds");
     engine.register(cold_pair("first", "main")).expect("a new id");
     eventually("it has a worker", || engine.record_packet("first", 0).is_forward());
