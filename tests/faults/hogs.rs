@@ -1,5 +1,5 @@
-//! A monitor that does not get the processor: its thread alone is of the idle class, and two threads
-//! per core spin. What it decides is late, and right, and counted as late.
+//! A monitor that does not get the processor: its thread alone is of the idle class, and four
+//! threads per core spin. What it decides is late, and right, and counted as late.
 
 use std::fs;
 use std::hint::spin_loop;
@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use changeover::{Engine, EngineConfig, EventKind, SwitchReason};
 
-use crate::child::{Part, tell};
+use crate::child::{Ended, Part, tell};
 use crate::scene::Feeds;
 
 const STREAMS: usize = 60;
 /// Those whose main input dies.
 const MORTAL: usize = 30;
-const TIMEOUT_MS: u64 = 300;
+/// Shorter than the stalls: whoever took them for silence would leave inputs that deliver.
+const TIMEOUT_MS: u64 = 120;
 const STARVED: Duration = Duration::from_secs(4);
 
 /// The monitor's thread gets what nobody else wants.
@@ -41,12 +42,11 @@ pub(crate) fn child() {
     let feeds = Feeds::start(&engine, &ids, MORTAL, Duration::from_millis(20));
     thread::sleep(Duration::from_millis(500));
     let before = engine.stats();
-    assert_eq!(before.failovers_total, 0, "the premise: all is well");
     starve_the_monitor();
     let over = AtomicBool::new(false);
     let cores = thread::available_parallelism().map_or(2, |cores| cores.get());
     thread::scope(|scope| {
-        for _ in 0..2 * cores {
+        for _ in 0..4 * cores {
             scope.spawn(|| {
                 while !over.load(Relaxed) {
                     spin_loop();
@@ -64,9 +64,13 @@ pub(crate) fn child() {
         thread::sleep(Duration::from_millis(10));
     }
     // And nothing that is not.
-    thread::sleep(Duration::from_millis(3 * TIMEOUT_MS));
-    let after = engine.stats();
-    let last = feeds.end();
+    thread::sleep(Duration::from_millis(5 * TIMEOUT_MS));
+    let fed = feeds.end();
+    let told = engine.stats();
+    if fed.longest_gap_ns >= TIMEOUT_MS * 500_000 {
+        // Then inputs were silent in truth.
+        return tell("the feeder was starved");
+    }
     let (mut seen, mut stalls) = (vec![0; STREAMS], 0);
     let mut latest = 0;
     for event in events.drain() {
@@ -75,7 +79,7 @@ pub(crate) fn child() {
                 let id = event.stream.as_deref().expect("a stream's");
                 let n = ids.iter().position(|known| known == id).expect("ours");
                 assert!(n < MORTAL, "{id} was left, and its input was alive");
-                let due = last[n] + TIMEOUT_MS * 1_000_000;
+                let due = fed.last[n] + TIMEOUT_MS * 1_000_000;
                 assert!(event.at_ns >= due, "{id}: early by {} ns", due - event.at_ns);
                 latest = latest.max(event.at_ns - due);
                 seen[n] += 1;
@@ -92,8 +96,10 @@ pub(crate) fn child() {
         }
     }
     assert!(seen[..MORTAL].iter().all(|times| *times == 1), "each is left once: {seen:?}");
-    assert!(after.stalls_total > before.stalls_total, "{after:?}");
-    assert_eq!(after.stalls_total, stalls, "each has its event");
+    // The machine may be busy now, too.
+    let after = engine.stats();
+    assert!(told.stalls_total > before.stalls_total, "{told:?}");
+    assert!((told.stalls_total..=after.stalls_total).contains(&stalls), "each has its event");
     assert!(after.lateness_max_ns >= 20_000_000, "and its lateness is told: {after:?}");
     tell(&format!("stalls {stalls}"));
     tell(&format!("lateness_max_ms {}", after.lateness_max_ns / 1_000_000));
@@ -101,7 +107,9 @@ pub(crate) fn child() {
     #[cfg(feature = "metrics")]
     {
         let text = engine.metrics_text();
-        assert!(text.contains(&format!("changeover_stalls_total {stalls}")), "{text}");
+        let line = text.lines().find_map(|line| line.strip_prefix("changeover_stalls_total "));
+        let exported: u64 = line.and_then(|count| count.parse().ok()).expect("it is exported");
+        assert!(exported >= stalls, "{text}");
     }
     tell("done");
 }
@@ -109,7 +117,17 @@ pub(crate) fn child() {
 #[test]
 fn a_monitor_starved_by_hogs_on_all_cores() {
     let _alone = crate::alone();
-    let ended = Part::start("hogs").done();
+    let run = || Part::start("hogs").done();
+    let starved = |ended: &Ended| ended.said == ["the feeder was starved"];
+    let mut ended = run();
+    // It says nothing of the engine then; on a machine that does so again and again nothing can be
+    // said.
+    for _ in 0..4 {
+        if starved(&ended) {
+            println!("the machine starved the feeder, once more");
+            ended = run();
+        }
+    }
     assert_eq!(ended.said.last().map(String::as_str), Some("done"), "{ended:?}");
     let figure = |word| ended.number(word);
     println!(

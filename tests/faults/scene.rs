@@ -51,7 +51,15 @@ pub(crate) fn wait_event<T>(
 pub(crate) struct Feeds {
     over: Arc<AtomicBool>,
     main_dead: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Vec<u64>>>,
+    thread: Option<JoinHandle<Fed>>,
+}
+
+/// What the feeder did.
+pub(crate) struct Fed {
+    /// When each mortal main input delivered last, on the engine's clock (a moment before it).
+    pub(crate) last: Vec<u64>,
+    /// The longest time between two of its rounds: it may have been starved itself.
+    pub(crate) longest_gap_ns: u64,
 }
 
 impl Feeds {
@@ -72,9 +80,8 @@ impl Feeds {
         self.main_dead.store(true, Relaxed);
     }
 
-    /// Ends them; answers when each mortal main input delivered last, on the engine's clock (a
-    /// moment before it).
-    pub(crate) fn end(mut self) -> Vec<u64> {
+    /// Ends them.
+    pub(crate) fn end(mut self) -> Fed {
         self.over.store(true, Relaxed);
         self.thread.take().expect("ended once").join().expect("the feeder")
     }
@@ -93,9 +100,14 @@ fn feed(
     every: Duration,
     over: &AtomicBool,
     main_dead: &AtomicBool,
-) -> Vec<u64> {
+) -> Fed {
+    // SAFETY: numbers. It concerns this thread; where it is not allowed, it has to do without.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -10) };
     let mut last = vec![0; mortal];
+    let (mut round, mut longest_gap_ns) = (engine.now_ns(), 0);
     while !over.load(Relaxed) {
+        let before = std::mem::replace(&mut round, engine.now_ns());
+        longest_gap_ns = longest_gap_ns.max(round - before);
         let dead = main_dead.load(Relaxed);
         for (n, [main, backup]) in recorders.iter_mut().enumerate() {
             if n >= mortal || !dead {
@@ -108,5 +120,5 @@ fn feed(
         }
         thread::sleep(every);
     }
-    last
+    Fed { last, longest_gap_ns }
 }

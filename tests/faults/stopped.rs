@@ -164,8 +164,9 @@ fn an_engine_stopped_for_ten_seconds() {
     dead.store(DYING, Relaxed);
     thread::sleep(STOPPED / 2);
     part.signal(libc::SIGCONT);
-    relays.into_iter().for_each(Stopped::go_on);
+    relays.iter().for_each(|relay| signal(&relay.bench, libc::SIGCONT));
     let ended = part.done();
+    relays.into_iter().for_each(Stopped::judge);
     over.store(1, Relaxed);
     feeder.join().expect("the feeder");
     println!(
@@ -206,8 +207,8 @@ fn signal(bench: &Bench, number: libc::c_int) {
 }
 
 impl Stopped {
-    fn go_on(mut self) {
-        signal(&self.bench, libc::SIGCONT);
+    /// After it goes on.
+    fn judge(mut self) {
         self.bench.relay.wait_for_log("the machine was busy: the engine woke");
         if self.died {
             self.bench.relay.wait_for_log("SWITCH 1 -> 2 (timeout)");
