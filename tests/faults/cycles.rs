@@ -1,5 +1,5 @@
-//! Engines that come and go, threads and all: nothing of them stays. 300 of them, or as many as
-//! `CHANGEOVER_ENGINES` says (10,000: some 40 s in release). From C: `tests/c/cycles.c`.
+//! Engines that come and go, threads and all: nothing of them stays. 1,000 of them, or as many as
+//! `CHANGEOVER_ENGINES` says (10,000: 5 s in release). From C: `tests/c/cycles.c`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::child::{Part, tell};
 use crate::limits::{descriptors, resident_kib, threads};
 use crate::scene::{PACKET, PATIENCE, cold_pair, eventually, hot_pair};
 
-const ENGINES: u64 = 300;
+const ENGINES: u64 = 1_000;
 /// The allocator's arenas take their final sizes within this many.
 const WARM_UP: u64 = 100;
 const GROWTH_KIB: u64 = 1_024;

@@ -14,7 +14,7 @@ use changeover::{
 use crate::child::{Part, how, tell};
 use crate::scene::{PACKET, cold_pair, hot_pair};
 
-/// Of each way.
+/// Of each way, if `CHANGEOVER_EXITS` does not say more.
 const TIMES: u64 = 8;
 const LATEST_US: u64 = 40_000;
 
@@ -116,11 +116,15 @@ pub(crate) fn child(how: &str) {
     }
 }
 
+fn times() -> u64 {
+    std::env::var("CHANGEOVER_EXITS").map_or(TIMES, |text| text.parse().expect("a number"))
+}
+
 /// Ends it so many times; answers the longest time from the end to being gone.
 fn end(way: &str, signal: Option<libc::c_int>, wanted: &str) {
-    let mut longest = Duration::ZERO;
-    for time in 0..TIMES {
-        let after_us = time * LATEST_US / TIMES;
+    let (mut longest, times) = (Duration::ZERO, times());
+    for time in 0..times {
+        let after_us = time * LATEST_US / times;
         let mut part = Part::start(&format!("exits {way} {after_us}"));
         assert_eq!(part.next().as_deref(), Some("works"));
         if let Some(signal) = signal {
@@ -133,7 +137,7 @@ fn end(way: &str, signal: Option<libc::c_int>, wanted: &str) {
         assert_eq!(how(ended.status), wanted, "{way}, after {after_us} us: {ended:?}");
         assert!(!ended.stderr.contains("panicked"), "{way}, after {after_us} us: {ended:?}");
     }
-    println!("{way}: {TIMES} times, gone after {longest:?} at most");
+    println!("{way}: {times} times, gone after {longest:?} at most");
 }
 
 #[test]
@@ -183,8 +187,9 @@ fn by_sigkill() {
 fn the_same_from_c() {
     let program = crate::threads_refused::compile("exits");
     for way in ["return", "exit", "atexit", "destructor", "quick_exit", "thread", "record"] {
-        for time in 0..TIMES {
-            let after_us = (time * LATEST_US / TIMES).to_string();
+        let times = times();
+        for time in 0..times {
+            let after_us = (time * LATEST_US / times).to_string();
             let mut child = Command::new(&program).args([way, &after_us]).spawn().expect("runs");
             let until = Instant::now() + Duration::from_secs(20);
             let status = loop {
