@@ -9,7 +9,7 @@ use crate::limits::resident_kib;
 use crate::scene::{Feeds, PACKET, PATIENCE, eventually};
 
 /// Of the churn: each makes several events.
-const ROUNDS: i32 = 4_000;
+const ROUNDS: i32 = 1_500;
 const TIMEOUT_MS: u64 = 1_000;
 /// What a queue of the default length may hold, and the allocator keep, KiB. All events of the
 /// churn together would be several times that.
