@@ -1,0 +1,113 @@
+//! Timelines with whatever times, timebases, tracks and cuts: no panic, no overflow; DTS strictly
+//! rises per track; an older cut is refused; what is refused changes nothing that is sent.
+#![no_main]
+
+#[path = "common/bytes.rs"]
+mod bytes;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use changeover::timeline::{Mapped, NO_TIMESTAMP, Stamps, Timebase, Timeline};
+use libfuzzer_sys::fuzz_target;
+
+fn timebase(input: &mut Bytes<'_>) -> Timebase {
+    let usual = [Timebase::MPEG_TS, Timebase::MILLIS, Timebase::PCR];
+    if input.flag() {
+        return input.pick(&usual);
+    }
+    let (num, den) = (input.number() as i32, input.number() as i32);
+    let made = Timebase::new(num, den);
+    assert_eq!(made.is_ok(), num > 0 && den > 0);
+    let Ok(made) = made else { return Timebase::MILLIS };
+    if input.flag() {
+        let bits = u32::from(input.byte());
+        let wraps = made.wrapping(bits);
+        assert_eq!(wraps.is_ok(), (8..=62).contains(&bits));
+        return wraps.unwrap_or(made);
+    }
+    made
+}
+
+/// A time: any, or one a little behind the last one that was given, as feeds have.
+fn time(input: &mut Bytes<'_>, last: &mut i64) -> i64 {
+    let time = match input.byte() % 8 {
+        0 => input.number(),
+        1 => NO_TIMESTAMP,
+        2 => last.wrapping_add(input.number()),
+        3 => *last,
+        4 => last.wrapping_add(i64::from(input.byte() as i8)),
+        _ => last.wrapping_add(3600),
+    };
+    if time != NO_TIMESTAMP {
+        *last = time;
+    }
+    time
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut input = Bytes::new(data);
+    let output = timebase(&mut input);
+    let mut timeline = Timeline::new(output);
+    if input.flag() {
+        timeline = timeline.start_at(input.number());
+    }
+    if input.flag() {
+        timeline = timeline.by_dts_alone();
+    }
+    if input.flag() {
+        timeline = timeline.max_jump_ms(input.number() as u32);
+    }
+    let bases = [timebase(&mut input), timebase(&mut input), Timebase::MPEG_TS, output];
+    let (mut cut, mut highest, mut last) = (1_u32, 0, [0_i64; 4]);
+    let mut sent: BTreeMap<u32, i64> = BTreeMap::new();
+    for _ in 0..400 {
+        if input.is_empty() {
+            return;
+        }
+        let what = input.byte();
+        let of = usize::from(what >> 4) % bases.len();
+        let (base, last) = (bases[of], &mut last[of]);
+        match what & 15 {
+            0 => timeline.restart(),
+            1 => {
+                let asked = if input.flag() { cut } else { input.number() as u32 };
+                let base = if input.flag() { Timebase::PCR } else { base };
+                let value = time(&mut input, last);
+                let mapped = timeline.pcr(asked, base, value);
+                // Folded: it is what a counter of this width shows.
+                assert!(mapped.is_none_or(|mapped| mapped == base.fold(mapped)), "{mapped:?}");
+                assert!(asked == cut || asked > cut || mapped.is_none(), "of an older cut");
+            }
+            2 => cut = cut.wrapping_add(1 + u32::from(input.byte())).max(1),
+            3 => cut = (input.number() as u32).max(1),
+            how => {
+                let track = if how == 4 { input.number() as u32 } else { u32::from(how & 3) };
+                let dts = time(&mut input, last);
+                let pts = if how & 4 == 0 { dts } else { time(&mut input, last) };
+                let duration = if input.flag() { input.number() } else { 0 };
+                let packet = Stamps::new(dts, pts).lasting(duration);
+                let before = (cut < highest).then(|| timeline.clone());
+                let mapped = timeline.map(cut, track, base, packet);
+                let tag = || format!("{mapped:?} for {packet:?} in {base:?}");
+                assert_eq!(mapped == Mapped::Stale, cut < highest, "{}", tag());
+                highest = highest.max(cut);
+                match mapped {
+                    Mapped::At(at) => {
+                        assert_ne!(at.dts, NO_TIMESTAMP, "{}", tag());
+                        assert!(at.duration >= 0, "{}", tag());
+                        assert_eq!(at.pts == NO_TIMESTAMP, pts == NO_TIMESTAMP, "{}", tag());
+                        let last = sent.insert(track, at.dts);
+                        assert!(last.is_none_or(|last| at.dts > last), "{} after {last:?}", tag());
+                    }
+                    Mapped::Overlap => assert!(sent.contains_key(&track), "{}", tag()),
+                    Mapped::Untimed => {}
+                    Mapped::Stale => {
+                        let is = format!("{:?}", Some(&timeline));
+                        assert_eq!(is, format!("{before:?}"), "{}: it changed something", tag());
+                    }
+                }
+            }
+        }
+    }
+});
