@@ -100,6 +100,16 @@ fn a_flood_of_pids_is_over_when_it_is_over() {
 }
 
 #[test]
+fn a_clock_is_what_a_clock_can_show() {
+    let mut packet = packet(256, false, &[]);
+    // Nothing but a field: the base and the extension all ones.
+    packet[3] = 0x20;
+    packet[4..12].copy_from_slice(&[183, 0x10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
+    let pcr = Eyes::new().look(&packet).pcr;
+    assert!(pcr.is_some_and(|pcr| pcr < 300 << 33), "{pcr:?}");
+}
+
+#[test]
 fn a_timeline_begins_where_it_can_go_on() {
     for start in [i64::MIN, i64::MAX] {
         let mut timeline = Timeline::new(Timebase::MPEG_TS).start_at(start);

@@ -300,7 +300,8 @@ impl Eyes {
                 self.clock_pid = Some(number);
             }
             if self.clock_pid == Some(number) {
-                sight.pcr.get_or_insert(u64::from(pcr));
+                // A broken extension counts to 511.
+                sight.pcr.get_or_insert(u64::from(pcr) % (300 << 33));
             }
         }
         let Some(payload) = packet.payload() else {

@@ -70,7 +70,8 @@ static const changeover_input_config *inputs(size_t *count) {
         in.packet_timeout_ms = SOME(milliseconds());
         in.connect_timeout_ms = SOME(milliseconds());
         in.health = health();
-        if (byte() < 4)
+        /* The first one's size is what every one has. */
+        if (i > 0 && byte() < 4)
             in.size = (size_t)number_u();
         memcpy(all + i * stride, &in, sizeof in);
     }

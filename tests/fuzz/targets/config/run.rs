@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use changeover::{
-    AnswerToken, Condition, DriverCall, EngineConfig, Engine, EventKind, HandEngine, Hold, InputStatus,
-    InputsUpdate, Packet, Recorder, RuntimeStatus, Silence, StreamConfig, Subscription,
-    SwitchReason, Tracks, Verdict, WhenDead,
+    AnswerToken, Condition, DriverCall, Engine, EngineConfig, EventKind, HandEngine, Hold,
+    InputStatus, InputsUpdate, Packet, Recorder, RuntimeStatus, Silence, StreamConfig,
+    Subscription, SwitchReason, Tracks, Verdict, WhenDead,
 };
 
 use crate::bytes::Bytes;
