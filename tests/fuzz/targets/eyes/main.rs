@@ -97,7 +97,7 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!(sight, again, "the same datagrams, another answer");
         }
     }
-    if first % 8 < 6 && first & 0x80 != 0 && std::env::var_os("TEMP").is_none() {
+    if first % 8 < 6 && first & 0x80 != 0 {
         recovers(&mut one, first & 0x40 != 0);
     }
 });
