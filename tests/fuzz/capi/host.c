@@ -134,7 +134,7 @@ static int32_t answer_to(const changeover_driver_call *call, void *user_data) {
     uint8_t how = next();
     atomic_store(&tokens[how % TOKENS], call->answer.raw);
     if (how >= 250)
-        return (int32_t)how << 24;
+        return (int32_t)((uint32_t)how << 24);
     if (how >= 220) {
         /* Whoever answers first counts: INVALID_HANDLE if the call is not waited for any more. */
         int32_t now = changeover_answer(call->answer, how & 1, "now");

@@ -219,13 +219,17 @@ impl World<'_> {
         }
         let recorder = &mut self.recorders[priority as usize % count];
         let (packet, of) = (packet(input), recorder.priority());
-        let verdict = match input.byte() % 4 {
+        // A time of the host's own is believed as far as it lies behind now.
+        let (at, how) = (input.number() as u64, input.byte() % 4);
+        let verdict = match how {
             0 => recorder.record_precise(packet),
-            1 => recorder.record_at(packet, input.number() as u64),
+            1 => recorder.record_at(packet, at),
             _ => recorder.record(packet),
         };
         if verdict != Verdict::Stale {
-            self.last_packet.insert(of, now);
+            let at = if how == 1 { at.min(now) } else { now };
+            let last = self.last_packet.entry(of).or_default();
+            *last = at.max(*last);
         }
     }
 
