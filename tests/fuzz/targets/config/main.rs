@@ -86,7 +86,7 @@ fuzz_target!(|data: &[u8]| {
     if first < 128 {
         text(first, input.rest());
     } else {
-        let case = make::case(&mut input);
+        let case = if first < 176 { make::spoiled(&mut input) } else { make::case(&mut input) };
         run::run(case, &mut input);
     }
 });

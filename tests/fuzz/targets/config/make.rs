@@ -154,6 +154,62 @@ pub fn engine(input: &mut Bytes<'_>) -> EngineConfig {
     }
 }
 
+/// Everything plain, but for one field.
+pub fn spoiled(input: &mut Bytes<'_>) -> Case {
+    let mut case = Case::default();
+    let (which, value) = (input.byte(), input.number());
+    let (engine, stream) = (&mut case.engine, &mut case.stream);
+    let mut rules = HealthConfig::default();
+    let (mut floor_ms, mut ceiling_ms, mut max_wait_ms) = (0, 0, 0);
+    let field = match which % 24 {
+        0 => &mut engine.packet_timeout_ms,
+        1 => &mut engine.connect_timeout_ms,
+        2 => &mut engine.probe_cooldown_ms,
+        3 => &mut engine.probe_timeout_ms,
+        4 => &mut engine.stop_timeout_ms,
+        5 => &mut engine.failback_cooldown_ms,
+        6 => &mut engine.failback_stable_ms,
+        7 => &mut stream.packet_timeout_ms,
+        8 => &mut stream.connect_timeout_ms,
+        9 => &mut stream.failback_stable_ms,
+        10 => &mut stream.inputs[0].packet_timeout_ms,
+        11 => &mut stream.inputs[1].connect_timeout_ms,
+        12 => &mut rules.step_ms,
+        13 => &mut rules.bitrate.hold_ms,
+        14 => &mut rules.bitrate.clear_ms,
+        15 => &mut rules.fps.hold_ms,
+        16 => &mut rules.fps.clear_ms,
+        17 => &mut rules.loss.hold_ms,
+        18 => &mut rules.loss.clear_ms,
+        19 => &mut rules.track_silence.video_ms,
+        20 => &mut rules.track_silence.clear_ms,
+        21 => &mut floor_ms,
+        22 => &mut ceiling_ms,
+        _ => &mut max_wait_ms,
+    };
+    *field = value;
+    if input.flag() {
+        rules.silence = Silence::Learned { floor_ms, ceiling_ms, confidence: float(input) };
+    }
+    if input.flag() {
+        rules.bitrate.min_percent = float(input);
+        rules.loss.max_percent = float(input);
+    }
+    let rules = Some(Arc::new(rules));
+    match input.byte() % 4 {
+        0 => case.engine.health = rules,
+        1 => case.stream.health = rules,
+        2 => case.stream.inputs[2].health = rules,
+        _ => {}
+    }
+    match input.byte() % 4 {
+        0 => case.engine.cut = Cut::Keyframe { max_wait_ms },
+        1 => case.stream.cut = Cut::Keyframe { max_wait_ms },
+        _ => {}
+    }
+    case
+}
+
 pub fn case(input: &mut Bytes<'_>) -> Case {
     let mut stream = StreamConfig {
         id: id(input),
