@@ -92,17 +92,23 @@ impl PublishLog {
     pub(crate) fn published(&mut self, now: Nanos, visible: Nanos, stalled: bool) {
         if stalled {
             self.stall.add(self.last, now);
-            if self.by_hand {
-                if self.stalls.len() == STALLS_KEPT {
-                    self.stalls.pop_front();
-                }
-                self.stalls.push_back((self.last, now));
-            }
+            self.slipped(now);
         }
         if now > self.last && !self.by_hand {
             self.keep(now, visible);
         }
         self.last = self.last.max(now);
+    }
+
+    /// By hand: time has passed unseen since the last publication, be it too short for a stall.
+    pub(crate) fn slipped(&mut self, now: Nanos) {
+        if !self.by_hand {
+            return;
+        }
+        if self.stalls.len() == STALLS_KEPT {
+            self.stalls.pop_front();
+        }
+        self.stalls.push_back((self.last, now));
     }
 
     fn keep(&mut self, value: Nanos, visible: Nanos) {
