@@ -14,6 +14,7 @@ use crate::rig::{Called, Rig};
 pub(crate) struct Source {
     pub(crate) config: InputConfig,
     pub(crate) timeout_ns: u64,
+    connect_ns: u64,
     interval_ns: u64,
     pub(crate) fault: Fault,
     /// Of its ticks: another one's are void.
@@ -50,6 +51,11 @@ impl Actor {
             Source {
                 config: input.clone(),
                 timeout_ns,
+                connect_ns: if input.connect_timeout_ms > 0 {
+                    input.connect_timeout_ms as u64 * MS
+                } else {
+                    timeout_ns
+                },
                 interval_ns: rng.within(timeout_ns / 4, timeout_ns * 45 / 100),
                 fault: Fault::default(),
                 ticks: 0,
@@ -322,7 +328,8 @@ impl Actor {
         let source = &self.sources[k];
         let dead = !source.fault.connects();
         let what = if call.probe { What::AnswerProbe } else { What::AnswerStart };
-        let quick = self.rng.below(GOOD_ANSWER_NS / 3);
+        let patience = source.connect_ns.min(GOOD_ANSWER_NS);
+        let quick = self.rng.below(patience / 3);
         let at_once = self.rng.chance(30);
         let (reply, after) = if self.hostile && self.rng.chance(60) {
             let timeout = if call.probe { 3 * S } else { source.timeout_ns };
@@ -377,7 +384,7 @@ impl Actor {
         rig.exec(self.index, &Command::Start(p, reply));
         if matches!(reply, Reply::Done | Reply::Twice) {
             self.sources[k].ticking = false;
-            let after = self.rng.below(GOOD_ANSWER_NS / 4);
+            let after = self.rng.below(self.sources[k].connect_ns.min(GOOD_ANSWER_NS) / 4);
             self.at(schedule, rig.now + after, What::Connect, k, 0);
         }
     }

@@ -109,7 +109,7 @@ impl Rig {
                         wrong("degraded once", format!("input {p} is degraded twice"))
                     }
                     SwitchReason::Timeout => judge_timeout(input, at, last_wake, reason),
-                    SwitchReason::Error if input.error_at != Some(at) => {
+                    SwitchReason::Error if input.error_at.is_none_or(|error| error < at) => {
                         wrong("errors", format!("input {p} is degraded by an error that nobody reported"))
                     }
                     _ => None,
@@ -215,6 +215,18 @@ impl Rig {
                 None
             }
             _ => None,
+        }
+    }
+
+    /// Errors that callbacks have reported.
+    pub(crate) fn take_reports(&mut self) {
+        let reported = std::mem::take(&mut self.callbacks.lock().expect("no panic inside").reported);
+        for (id, p) in reported {
+            let now = self.now;
+            let input = index_of(&id).and_then(|i| self.streams[i].input(p));
+            if let Some(input) = input {
+                (input.error_at, input.bad_at) = (Some(now), now);
+            }
         }
     }
 
@@ -367,8 +379,13 @@ fn judge_probe(stream: &Stream, p: i32, now: u64) -> Wrong {
     if stream.activations.iter().any(|a| a.p == p && a.runs()) && input.epoch.is_some() {
         return wrong("one probe", format!("input {p} is probed, and runs"));
     }
-    let since = input.degraded.map_or(0, |(at, _)| at).max(input.probe_bad_at.unwrap_or(0));
-    let early = input.degraded.is_some() && now < since + PROBE_COOLDOWN_NS;
+    // Rules and conditions need no probe, and hinder none.
+    let hard = |(_, cause): &(u64, SwitchReason)| {
+        matches!(cause, SwitchReason::Timeout | SwitchReason::Error)
+    };
+    let Some((failed_at, _)) = input.degraded.filter(hard) else { return None };
+    let since = failed_at.max(input.probe_bad_at.unwrap_or(0));
+    let early = now < since + PROBE_COOLDOWN_NS;
     if early && input.edited_at < since {
         let text = format!("input {p} is probed {} ms after its failure", (now - since) / MS);
         return wrong("never early", text);
@@ -388,6 +405,7 @@ fn judge_timeout(input: &crate::shadow::Input, at: u64, last_wake: u64, reason: 
         // A reconnect buys no time, but gets no less than its own.
         None => {
             let earlier = input.any_stamp.into_iter().chain(input.wanted_at).filter(|_| input.hot);
+            let earlier = earlier.chain(input.adopted_stamp);
             (earlier.fold(input.since_least, u64::min), timeout.min(connect))
         }
     };
@@ -396,7 +414,7 @@ fn judge_timeout(input: &crate::shadow::Input, at: u64, last_wake: u64, reason: 
         let early = (deadline - at) as f64 / MS as f64;
         return wrong("never early", format!("input {p} is degraded {early:.3} ms early: {reason}"));
     }
-    let stalled = last_wake > base;
+    let stalled = last_wake > input.stamp.unwrap_or(input.since_least);
     let latest = match input.stamp {
         Some(_) if stalled => deadline.max(last_wake + timeout).max(input.arrival.unwrap_or(0)),
         Some(_) => deadline.max(input.arrival.unwrap_or(0)),
@@ -412,7 +430,8 @@ fn judge_timeout(input: &crate::shadow::Input, at: u64, last_wake: u64, reason: 
 }
 
 fn judge_failover(stream: &Stream, from: i32, to: i32, reason: SwitchReason, at: u64) -> Wrong {
-    if stream.active != Some(from) || from == to {
+    // Before the first look it is not known where a stream began: nothing tells of that.
+    if stream.active.is_some_and(|active| active != from) || from == to {
         return wrong("one story", format!("a failover {from}>{to}, and the stream is on {:?}", stream.active));
     }
     let Some(target) = stream.at(to).map(|at| &stream.inputs[at]) else {

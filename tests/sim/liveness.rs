@@ -74,7 +74,9 @@ impl Rig {
         let patience = stream.patience() + MOST_DAMPED_NS + FAILBACK_COOLDOWN_NS + FAILBACK_STABLE_NS;
         let Some(best) = stream.inputs.iter().find(|input| input.enabled) else { return };
         let (p, unsupported) = (best.p, best.unsupported);
+        // Every switch begins the cooldown anew, also of an input that it does not concern.
         let quiet_since = stream.free_since.max(last_wake).max(stream.registered_at);
+        let quiet_since = quiet_since.max(stream.last_switch.unwrap_or(0));
         if now <= quiet_since + patience || !is_good_since(best, now - patience) || unsupported {
             return;
         }

@@ -44,6 +44,11 @@ pub(crate) fn replay(log: &Log) -> Rig {
         _ => None,
     });
     let index = index.unwrap_or(0);
+    let shortest = log.iter().filter_map(|(_, command)| match command {
+        Command::Register(config) => Some(config.packet_timeout_ms.max(1) as u64 * MS),
+        _ => None,
+    });
+    let pace = shortest.min().unwrap_or(200 * MS) / 4;
     let mut rig = Rig::new(index + 1, Some(index));
     for (at, command) in log {
         if rig.violation.is_some() {
@@ -51,7 +56,7 @@ pub(crate) fn replay(log: &Log) -> Rig {
         }
         // Step by step, so that what the driver is told has its time.
         let (from, pause) = (rig.now, at.saturating_sub(rig.now));
-        let step = (pause / 500).max(20 * MS);
+        let step = (pause / 20_000).max(pace);
         for n in (1..pause / step).filter(|_| *command != Command::Take) {
             rig.advance_to(from + n * step);
         }

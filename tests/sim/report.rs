@@ -34,7 +34,7 @@ pub(crate) fn run_all(plans: impl Iterator<Item = Plan>) {
         println!("  {:>10}  packets", outcome.rig.packets);
         println!("  {:>10}  events", outcome.rig.last_event);
         println!(
-            "seed {}: ok, {:.0} stream-hours in {took:.1} s ({:.0} an hour.. a second), resident {:.1} MiB, sum {:016x}",
+            "seed {}: ok, {:.0} stream-hours in {took:.1} s ({:.0} a second), resident {:.1} MiB, sum {:016x}",
             plan.seed,
             plan.hours(),
             plan.hours() / took.max(1e-9),

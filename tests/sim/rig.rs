@@ -48,6 +48,7 @@ pub(crate) struct Callbacks {
     pub(crate) pranks: HashMap<String, Prank>,
     pub(crate) told: Vec<(String, bool)>,
     pub(crate) unregistered: Vec<String>,
+    pub(crate) reported: Vec<(String, i32)>,
 }
 
 pub(crate) struct Rig {
@@ -154,6 +155,8 @@ impl Rig {
         let by = Duration::from_nanos(at - self.now);
         if self.stalled {
             self.engine.stall(by);
+            // Any command wakes the monitor.
+            self.last_wake = at;
         } else {
             self.engine.advance(by);
         }
@@ -224,6 +227,7 @@ impl Rig {
             }
             input.any_stamp = Some(stamp);
             input.arrival = Some(now);
+            (input.wanted_at, input.adopted_stamp) = (None, None);
         }
         if let Verdict::Forward(cut) = verdict {
             stream.last_forward = now;
@@ -245,7 +249,10 @@ impl Rig {
         let id = self.streams[i].id.clone();
         match *command {
             Command::Packet(_) | Command::Mark | Command::Take => {}
-            Command::Look => self.look(i),
+            Command::Look => {
+                self.settle();
+                self.look(i);
+            }
             Command::Stall => {
                 self.stalled = true;
                 self.stall_from.get_or_insert(now);
@@ -262,6 +269,8 @@ impl Rig {
                     let (cut, epoch) = (0, 0);
                     let fresh = Stream { cut, cut_epoch: epoch, ..Stream::of(config, now) };
                     self.streams[i] = Stream { last_event: self.last_event, ..fresh };
+                    self.settle();
+                    self.compare(i);
                 } else if !self.streams[i].registered {
                     self.fail(i, "register", format!("{done:?}"));
                 }
@@ -324,7 +333,12 @@ impl Rig {
                 if let Some(input) = stream.input(p).filter(|input| input.enabled != on) {
                     input.enabled = on;
                     (input.bad_at, input.edited_at) = (now, now);
+                    // Its clocks begin anew, if it had left the air.
+                    let before = input.stamp.take().or(input.adopted_stamp);
+                    (input.since, input.since_least, input.adopted_stamp) = (now, now, before);
                 }
+                self.settle();
+                self.compare(i);
             }
             Command::Condition(p, on) => {
                 let condition = Condition::new("black").hold_ms(500).clear_ms(1_000);
@@ -436,7 +450,7 @@ impl Rig {
         let now = self.now;
         let stream = &mut self.streams[i];
         let Some(at) = stream.probes.iter().position(|probe| probe.p == p) else { return };
-        let ProbeCalled { token, at: since, .. } = stream.probes.remove(at);
+        let ProbeCalled { token, at: since, at_least, .. } = stream.probes.remove(at);
         if let Some(input) = stream.input(p) {
             match reply {
                 Reply::Done | Reply::Twice if now <= since + crate::shadow::GOOD_ANSWER_NS => {
@@ -446,7 +460,10 @@ impl Rig {
                     (input.probe_good_at, input.bad_at) = (Some(now), now);
                 }
                 Reply::Unsupported => input.unsupported = true,
-                _ => (input.probe_bad_at, input.bad_at) = (Some(now), now),
+                _ => {
+                    let over = at_least + crate::shadow::PROBE_TIMEOUT_NS;
+                    (input.probe_bad_at, input.bad_at) = (Some(now.min(over)), now);
+                }
             }
         }
         match reply {
@@ -468,6 +485,8 @@ impl Rig {
             let Some(at) = stream.at(*p) else { continue };
             let mut input = stream.inputs.remove(at);
             stream.gone.extend(input.cur.take().map(|line| (*p, line)));
+            stream.gone_stamps.retain(|(gone, _)| gone != p);
+            stream.gone_stamps.extend(input.any_stamp.map(|stamp| (*p, stamp)));
             stream.probes.retain(|probe| probe.p != *p);
         }
         let timeout = stream.default_timeout_ms;
@@ -482,16 +501,23 @@ impl Rig {
             stream.gone.extend(before.cur.take().map(|line| (config.priority, line)));
         }
         for config in &update.added {
-            stream.gone.retain(|(p, _)| *p != config.priority);
-            stream.inputs.push(Input::of(config, timeout, now));
+            let p = config.priority;
+            let stamp = stream.gone_stamps.iter().find(|(gone, _)| *gone == p);
+            let adopted_stamp = stamp.map(|(_, stamp)| *stamp);
+            stream.inputs.push(Input { adopted_stamp, ..Input::of(config, timeout, now) });
         }
         stream.inputs.sort_by_key(|input| input.p);
+        self.settle();
+        self.compare(i);
     }
 
     /// Takes driver calls, events and callbacks until there are none.
     pub(crate) fn settle(&mut self) {
         // A call can tell of a change that an event of the same moment explains.
         let events: Vec<Event> = self.events.drain();
+        if !events.is_empty() {
+            self.take_reports();
+        }
         for event in &events {
             self.take_event(event);
         }
@@ -552,8 +578,18 @@ impl Rig {
             }
             DriverCall::Stop(call) => {
                 let epoch = call.epoch.get();
-                if let Some(found) = stream.activations.iter_mut().find(|a| a.epoch == epoch) {
+                let found = stream.activations.iter_mut().find(|a| a.epoch == epoch);
+                let unheard = found.and_then(|found| {
                     found.stopped = true;
+                    (!found.failed).then_some((found.p, found.since))
+                });
+                // It was started, had its time, and never came.
+                if let Some((p, since)) = unheard
+                    && let Some(input) = stream.input(p).filter(|i| i.epoch == Some(epoch))
+                    && input.stamp.is_none()
+                    && now >= since + input.connect_timeout_ns / 2
+                {
+                    input.bad_at = now;
                 }
                 stream.activations.retain(|a| a.runs() || a.token.is_some());
                 let ended = stream.inputs.iter_mut().find(|input| input.epoch == Some(epoch));
@@ -562,11 +598,23 @@ impl Rig {
             }
             DriverCall::Probe(call) => {
                 let (p, token) = (call.input.priority, call.token());
-                stream.probes.push(ProbeCalled { p, at: now, token });
+                stream.probes.push(ProbeCalled { p, at: now, at_least: before, token });
                 self.counts.add("driver: probe");
                 self.calls.push(Called { stream: i, input: p, probe: true });
             }
-            DriverCall::Rebind(_) => self.counts.add("driver: rebind"),
+            DriverCall::Rebind(call) => {
+                self.counts.add("driver: rebind");
+                let (from, to, epoch) = (call.from_priority, call.input.priority, call.epoch.get());
+                if let Some(found) = stream.activations.iter_mut().find(|a| a.epoch == epoch) {
+                    found.p = to;
+                }
+                let line = stream.gone.iter().position(|(p, line)| *p == from && line.epoch == epoch);
+                let line = line.map(|at| stream.gone.swap_remove(at).1);
+                if let Some(input) = stream.input(to) {
+                    (input.epoch, input.since) = (Some(epoch), now);
+                    input.cur = line;
+                }
+            }
             _ => self.counts.add("driver: keyframe"),
         }
     }
@@ -587,7 +635,10 @@ fn called_back(shared: &Mutex<Callbacks>, engine: &Engine, id: &str, exhausted: 
             let _down = Down;
             panic!("a prank");
         }
-        Some(Prank::Error(p)) => _ = engine.report_input_error(id, p, None, "from a callback"),
+        Some(Prank::Error(p)) => {
+            shared.lock().expect("no panic inside").reported.push((id.to_owned(), p));
+            let _ = engine.report_input_error(id, p, None, "from a callback");
+        }
         Some(Prank::Switch(p)) => _ = engine.switch_input(id, p),
         Some(Prank::Unregister) => {
             if engine.unregister(id).is_ok() {

@@ -46,6 +46,8 @@ pub(crate) struct Input {
     /// The stream was decided to go there, and no recorder was open: what that waits for counts
     /// from here.
     pub(crate) wanted_at: Option<u64>,
+    /// It may have taken an activation over with its address, whose last packet this was.
+    pub(crate) adopted_stamp: Option<u64>,
     /// The latest packet of that epoch, by its own time,.
     pub(crate) stamp: Option<u64>,
     /// The latest counted packet of any epoch: by its own time, and when it arrived.
@@ -83,6 +85,7 @@ pub(crate) struct Activation {
 pub(crate) struct ProbeCalled {
     pub(crate) p: i32,
     pub(crate) at: u64,
+    pub(crate) at_least: u64,
     pub(crate) token: AnswerToken,
 }
 
@@ -94,6 +97,8 @@ pub(crate) struct Stream {
     pub(crate) inputs: Vec<Input>,
     /// Recorders of inputs that are no more.
     pub(crate) gone: Vec<(i32, Line)>,
+    /// The last packets of inputs that were removed, by priority.
+    pub(crate) gone_stamps: Vec<(i32, u64)>,
     pub(crate) activations: Vec<Activation>,
     pub(crate) probes: Vec<ProbeCalled>,
     pub(crate) tickets: Vec<SwitchTicket>,
@@ -146,6 +151,7 @@ impl Input {
             edited_at: now,
             since: now,
             since_least: now,
+            wanted_at: Some(now),
             ..Self::default()
         }
     }
