@@ -56,7 +56,12 @@ impl Actor {
                 } else {
                     timeout_ns
                 },
-                interval_ns: rng.within(timeout_ns / 4, timeout_ns * 45 / 100),
+                // With its jitter it stays below the timeout.
+                interval_ns: if dense {
+                    rng.within(timeout_ns / 4, timeout_ns * 45 / 100)
+                } else {
+                    rng.within(timeout_ns * 45 / 100, timeout_ns * 62 / 100)
+                },
                 fault: Fault::default(),
                 ticks: 0,
                 ticking: false,
