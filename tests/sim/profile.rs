@@ -20,7 +20,7 @@ impl Mix {
     pub(crate) fn grid_ns(self) -> u64 {
         match self {
             Self::Dense => 1_000_000,
-            Self::Long => 4_000_000,
+            Self::Long => 20_000_000,
         }
     }
 

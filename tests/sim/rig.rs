@@ -225,6 +225,11 @@ impl Rig {
             if gap || input.steady_since.is_none() {
                 input.steady_since = Some(now);
             }
+            let waited = now.saturating_sub(last.unwrap_or(input.since));
+            let usual = if last.is_some() { input.packet_timeout_ns } else { input.connect_timeout_ns / 2 };
+            if waited > usual {
+                input.bad_at = now;
+            }
             input.any_stamp = Some(stamp);
             input.arrival = Some(now);
             (input.wanted_at, input.adopted_stamp) = (None, None);
