@@ -78,7 +78,7 @@ impl Actor {
             hostile: false,
             healing: false,
             keyframe_every: rng.within(2, 12),
-            mean_fault_ns: if dense { 150 * S } else { 400 * S },
+            mean_fault_ns: if dense { 150 * S } else { 500 * S },
             mean_word_ns: if dense { 900 * S } else { 2_400 * S },
             unprobed: rng.chance(10),
             edits: 0,

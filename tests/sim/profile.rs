@@ -20,7 +20,7 @@ impl Mix {
     pub(crate) fn grid_ns(self) -> u64 {
         match self {
             Self::Dense => 1_000_000,
-            Self::Long => 20_000_000,
+            Self::Long => 40_000_000,
         }
     }
 
@@ -28,10 +28,10 @@ impl Mix {
         match self {
             Self::Dense => rng.log_within(200, 30_000),
             Self::Long => match rng.below(1_000) {
-                0..4 => rng.within(200, 1_000),
-                4..20 => rng.within(1_000, 3_000),
-                20..80 => rng.within(3_000, 10_000),
-                80..700 => rng.within(10_000, 30_000),
+                0..2 => rng.within(200, 1_000),
+                2..10 => rng.within(1_000, 3_000),
+                10..50 => rng.within(3_000, 10_000),
+                50..300 => rng.within(10_000, 30_000),
                 _ => 30_000,
             },
         }

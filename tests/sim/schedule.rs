@@ -25,6 +25,24 @@ pub(crate) enum What {
     Look,
 }
 
+const WHATS: [What; 15] = [
+    What::SiteFault,
+    What::StallBegin,
+    What::StallEnd,
+    What::FaultEnd,
+    What::AnswerStart,
+    What::AnswerProbe,
+    What::Connect,
+    What::Flap,
+    What::Straggle,
+    What::Tick,
+    What::NextFault,
+    What::DriverEnd,
+    What::Word,
+    What::TakeBack,
+    What::Look,
+];
+
 /// Its order is that of the fields: what concerns one stream comes in the same order whatever
 /// other streams there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,9 +65,25 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// One number of the same order: whole entries are slow to compare.
+    fn pack(self) -> u128 {
+        let Self { at, whose, what, source, arg } = self;
+        let rest = u64::from(whose) << 40 | (what as u64) << 36 | u64::from(source & 15) << 32 | u64::from(arg);
+        u128::from(at) << 64 | u128::from(rest)
+    }
+
+    fn unpack(key: u128) -> Self {
+        let (at, rest) = ((key >> 64) as u64, key as u64);
+        let what = WHATS[(rest >> 36) as usize & 15];
+        let source = (rest >> 32) as u8 & 15;
+        Self { at, whose: (rest >> 40) as u32, what, source, arg: rest as u32 }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Schedule {
-    heap: BinaryHeap<Reverse<Entry>>,
+    heap: BinaryHeap<Reverse<u128>>,
     grid_ns: u64,
 }
 
@@ -61,14 +95,25 @@ impl Schedule {
     /// At the next moment of the grid.
     pub(crate) fn push(&mut self, mut entry: Entry) {
         entry.at = entry.at.div_ceil(self.grid_ns) * self.grid_ns;
-        self.heap.push(Reverse(entry));
+        self.heap.push(Reverse(entry.pack()));
     }
 
     pub(crate) fn next_at(&self) -> Option<u64> {
-        self.heap.peek().map(|entry| entry.0.at)
+        self.heap.peek().map(|key| (key.0 >> 64) as u64)
     }
 
     pub(crate) fn pop(&mut self) -> Option<Entry> {
-        self.heap.pop().map(|entry| entry.0)
+        self.heap.pop().map(|key| Entry::unpack(key.0))
     }
+}
+
+#[test]
+fn entries_are_packed_in_their_order() {
+    for (n, what) in WHATS.into_iter().enumerate() {
+        assert_eq!(what as usize, n);
+        let entry = Entry::new(1 << 60, 9_999, what, 3, u32::MAX);
+        assert_eq!(Entry::unpack(entry.pack()), entry);
+    }
+    let (a, b) = (Entry::new(5, 1, What::Look, 3, 9), Entry::new(5, 2, What::Tick, 0, 0));
+    assert!(a.pack() < b.pack() && a < b);
 }
