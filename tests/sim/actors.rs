@@ -3,7 +3,7 @@
 
 use changeover::{InputConfig, InputsUpdate, StreamConfig, Verdict};
 
-use crate::command::{Command, Prank, Reply, Sent};
+use crate::command::{Command, Prank, Reply, Sent, USUAL};
 use crate::faults::{Fault, Kind, SITES};
 use crate::rng::Rng;
 use crate::schedule::{Entry, Schedule, What};
@@ -172,6 +172,8 @@ impl Actor {
             bytes: if source.fault.kind == Some(Kind::Starve) { 200 } else { 1316 },
             key: source.sent % self.keyframe_every == 0,
             lost: if source.fault.kind == Some(Kind::Loss) { 3 } else { 0 },
+            frames: USUAL.0,
+            tracks: USUAL.1,
             offset_ns: source.fault.offset_ns,
         };
         let verdict = rig.exec(self.index, &Command::Packet(sent));
@@ -215,7 +217,9 @@ impl Actor {
     fn straggle(&mut self, rig: &mut Rig, schedule: &mut Schedule, k: usize, left: u32) {
         let source = &self.sources[k];
         let input = source.config.priority;
-        let plain = Sent { input, old: false, bytes: 1316, key: true, lost: 0, offset_ns: None };
+        let (frames, tracks) = USUAL;
+        let (old, bytes, key, lost, offset_ns) = (false, 1316, true, 0, None);
+        let plain = Sent { input, old, bytes, key, lost, frames, tracks, offset_ns };
         for old in [false, true] {
             if !old && source.ticking {
                 continue;

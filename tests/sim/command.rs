@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use changeover::{InputsUpdate, Packet, StreamConfig, Tracks};
+use changeover::{EngineConfig, InputsUpdate, Packet, StreamConfig, Tracks};
 
 /// How a driver call is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +41,15 @@ pub(crate) struct Sent {
     pub(crate) bytes: u32,
     pub(crate) key: bool,
     pub(crate) lost: u16,
+    pub(crate) frames: u16,
+    pub(crate) tracks: Tracks,
     pub(crate) offset_ns: Option<i64>,
 }
+
+/// What a packet carries where its line says nothing of it.
+pub(crate) const USUAL: (u16, Tracks) = (1, Tracks::VIDEO);
+const TRACKS: [(Tracks, char); 3] =
+    [(Tracks::VIDEO, 'v'), (Tracks::AUDIO, 'a'), (Tracks::OTHER, 'o')];
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Command {
@@ -67,6 +74,7 @@ pub(crate) enum Command {
     Condition(i32, bool),
     Buffer(u32),
     Arm(Prank),
+    Config(Box<EngineConfig>),
     Update(Box<InputsUpdate>),
     Register(Box<StreamConfig>),
     Unregister,
@@ -85,8 +93,8 @@ impl Sent {
         Packet::new(self.bytes as usize)
             .keyframe(self.key)
             .lost(self.lost)
-            .tracks(Tracks::VIDEO | Tracks::AUDIO)
-            .frames(1)
+            .tracks(self.tracks)
+            .frames(self.frames)
     }
 }
 
@@ -101,6 +109,12 @@ impl fmt::Display for Command {
                 }
                 if sent.lost > 0 {
                     write!(f, " lost={}", sent.lost)?;
+                }
+                if (sent.frames, sent.tracks) != USUAL {
+                    write!(f, " frames={} tracks=", sent.frames)?;
+                    for (_, letter) in TRACKS.iter().filter(|(t, _)| sent.tracks.contains(*t)) {
+                        write!(f, "{letter}")?;
+                    }
                 }
                 sent.offset_ns.map_or(Ok(()), |offset| write!(f, " at={offset}"))
             }
@@ -125,6 +139,7 @@ impl fmt::Display for Command {
             Self::Arm(Prank::Switch(input)) => write!(f, "arm switch {input}"),
             Self::Arm(Prank::Unregister) => f.write_str("arm unregister"),
             Self::Update(update) => write!(f, "update {}", json(update)),
+            Self::Config(config) => write!(f, "config {}", json(config)),
             Self::Register(config) => write!(f, "register {}", json(config)),
             Self::Unregister => f.write_str("unregister"),
             Self::Stall => f.write_str("stall"),
@@ -168,11 +183,18 @@ impl FromStr for Command {
             "packet" | "old" => {
                 let (input, bytes) = (number()? as i32, number()? as u32);
                 let old = word == "old";
-                let mut sent = Sent { input, old, bytes, key: false, lost: 0, offset_ns: None };
+                let (frames, tracks) = USUAL;
+                let plain = Sent { input, old, bytes, key: false, lost: 0, frames, tracks, offset_ns: None };
+                let mut sent = plain;
                 for word in words {
                     match word.split_once('=') {
                         None if word == "key" => sent.key = true,
                         Some(("lost", n)) => sent.lost = n.parse().map_err(|_| wrong())?,
+                        Some(("frames", n)) => sent.frames = n.parse().map_err(|_| wrong())?,
+                        Some(("tracks", letters)) => {
+                            let known = TRACKS.iter().filter(|(_, letter)| letters.contains(*letter));
+                            sent.tracks = known.fold(Tracks::NONE, |all, (track, _)| all | *track);
+                        }
                         Some(("at", n)) => sent.offset_ns = Some(n.parse().map_err(|_| wrong())?),
                         _ => return Err(wrong()),
                     }
@@ -205,6 +227,7 @@ impl FromStr for Command {
                 _ => return Err(wrong()),
             }),
             "update" => Self::Update(serde_json::from_str(rest).map_err(|why| why.to_string())?),
+            "config" => Self::Config(serde_json::from_str(rest).map_err(|why| why.to_string())?),
             "register" => {
                 Self::Register(serde_json::from_str(rest).map_err(|why| why.to_string())?)
             }
@@ -223,11 +246,18 @@ impl FromStr for Command {
 #[test]
 fn every_command_reads_what_it_writes() {
     let update = InputsUpdate { removed: vec![3], ..InputsUpdate::default() };
-    let plain = Sent { input: -1, old: false, bytes: 9, key: false, lost: 0, offset_ns: None };
+    let (frames, tracks) = USUAL;
+    let plain =
+        Sent { input: -1, old: false, bytes: 9, key: false, lost: 0, frames, tracks, offset_ns: None };
     let full = Sent { old: true, key: true, lost: 4, offset_ns: Some(-5), ..plain };
+    let odd = Sent { frames: 0, tracks: Tracks::NONE, ..plain };
+    let mixed = Sent { frames: 2, tracks: Tracks::AUDIO | Tracks::OTHER, ..plain };
     let commands = [
         Command::Packet(plain),
         Command::Packet(full),
+        Command::Packet(odd),
+        Command::Packet(mixed),
+        Command::Config(Box::default()),
         Command::Open(0),
         Command::Close(1),
         Command::Fail(2),

@@ -4,7 +4,7 @@ use changeover::{DriverCall, Event, EventKind, InputStatus, SwitchReason};
 
 use crate::rig::{Rig, index_of};
 use crate::rng::fold;
-use crate::shadow::{FAILBACK_COOLDOWN_NS, MS, PROBE_COOLDOWN_NS, Stream};
+use crate::shadow::{MS, Stream};
 
 /// Switches that a status shows.
 const HISTORY: usize = 20;
@@ -385,7 +385,7 @@ fn judge_probe(stream: &Stream, p: i32, now: u64) -> Wrong {
     };
     let Some((failed_at, _)) = input.degraded.filter(hard) else { return None };
     let since = failed_at.max(input.probe_bad_at.unwrap_or(0));
-    let early = now < since + PROBE_COOLDOWN_NS;
+    let early = now < since + stream.spans.probe_cooldown_ns;
     if early && input.edited_at < since {
         let text = format!("input {p} is probed {} ms after its failure", (now - since) / MS);
         return wrong("never early", text);
@@ -451,7 +451,7 @@ fn judge_failover(stream: &Stream, from: i32, to: i32, reason: SwitchReason, at:
             // Proved again by a probe, after its activation had ended.
             || left.is_some_and(|left| left.probe_good_at.is_some()),
         SwitchReason::Failback => {
-            let early = stream.last_switch.is_some_and(|last| at < last + FAILBACK_COOLDOWN_NS);
+            let early = stream.last_switch.is_some_and(|last| at < last + stream.spans.failback_cooldown_ns);
             if early {
                 return wrong("never early", format!("a failback {from}>{to} within the cooldown"));
             }

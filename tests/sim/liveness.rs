@@ -4,10 +4,7 @@
 //! that is replayed is judged the same way.
 
 use crate::rig::Rig;
-use crate::shadow::{
-    FAILBACK_COOLDOWN_NS, FAILBACK_STABLE_NS, GOOD_ANSWER_NS, Input, MOST_DAMPED_NS, MS,
-    PROBE_COOLDOWN_NS, PROBE_TIMEOUT_NS, S, Stream,
-};
+use crate::shadow::{GOOD_ANSWER_NS, Input, MOST_DAMPED_NS, MS, S, Spans, Stream};
 
 /// KNOWN defect, to be taken out when it is mended: cold inputs that answer every probe and
 /// deliver nothing take the stream from each other for ever, and a good one of a higher number is
@@ -82,7 +79,9 @@ impl Rig {
         if stream.override_.is_some() || stream.hold || stream.failback_never || stream.soft {
             return;
         }
-        let patience = stream.patience() + MOST_DAMPED_NS + FAILBACK_COOLDOWN_NS + FAILBACK_STABLE_NS;
+        let Spans { failback_cooldown_ns, failback_stable_ns, .. } = stream.spans;
+        let patience =
+            stream.patience() + MOST_DAMPED_NS + failback_cooldown_ns + failback_stable_ns;
         let Some(best) = stream.inputs.iter().find(|input| input.enabled) else { return };
         let (p, unsupported) = (best.p, best.unsupported);
         // Every switch begins the cooldown anew, also of an input that it does not concern.
@@ -117,6 +116,6 @@ fn silence_is_overdue(input: &Input, now: u64, last_wake: u64) -> bool {
 impl Stream {
     /// How long after everything is good it must be on its best input, and quiet.
     pub(crate) fn healing_ns(&self) -> u64 {
-        self.patience() + MOST_DAMPED_NS + PROBE_COOLDOWN_NS + PROBE_TIMEOUT_NS + 60 * S
+        self.patience() + MOST_DAMPED_NS + 71 * S
     }
 }

@@ -59,6 +59,7 @@ pub(crate) struct Rig {
     slow_read: u64,
     pub(crate) callbacks: Arc<Mutex<Callbacks>>,
     pub(crate) streams: Vec<Stream>,
+    config: EngineConfig,
     pub(crate) now: u64,
     /// The moment before: what is found now has happened since then.
     pub(crate) before: u64,
@@ -121,6 +122,7 @@ impl Rig {
             slow_read: 0,
             callbacks,
             streams: (0..streams).map(|_| Stream::default()).collect(),
+            config: EngineConfig::default(),
             now: 0,
             before: 0,
             stalled: false,
@@ -272,7 +274,7 @@ impl Rig {
                 let done = self.engine.register((**config).clone());
                 if done.is_ok() {
                     let (cut, epoch) = (0, 0);
-                    let fresh = Stream { cut, cut_epoch: epoch, ..Stream::of(config, now) };
+                    let fresh = Stream { cut, cut_epoch: epoch, ..Stream::of(config, &self.config, now) };
                     self.streams[i] = Stream { last_event: self.last_event, ..fresh };
                     self.settle();
                     self.compare(i);
@@ -363,6 +365,11 @@ impl Rig {
             Command::Buffer(n) => {
                 let _ = self.engine.update_buffer_write_id(&id, &format!("b{n}"));
                 self.streams[i].inputs.iter_mut().for_each(|input| input.bad_at = now);
+            }
+            Command::Config(ref config) => {
+                if self.engine.set_config((**config).clone()).is_ok() {
+                    self.config = (**config).clone();
+                }
             }
             Command::Arm(prank) => {
                 self.callbacks.lock().expect("no panic inside").pranks.insert(id, prank);
@@ -455,6 +462,7 @@ impl Rig {
         let now = self.now;
         let stream = &mut self.streams[i];
         let Some(at) = stream.probes.iter().position(|probe| probe.p == p) else { return };
+        let probe_timeout_ns = stream.spans.probe_timeout_ns;
         let ProbeCalled { token, at: since, at_least, .. } = stream.probes.remove(at);
         if let Some(input) = stream.input(p) {
             match reply {
@@ -466,7 +474,7 @@ impl Rig {
                 }
                 Reply::Unsupported => input.unsupported = true,
                 _ => {
-                    let over = at_least + crate::shadow::PROBE_TIMEOUT_NS;
+                    let over = at_least + probe_timeout_ns;
                     (input.probe_bad_at, input.bad_at) = (Some(now.min(over)), now);
                 }
             }
@@ -494,7 +502,7 @@ impl Rig {
             stream.gone_stamps.extend(input.any_stamp.map(|stamp| (*p, stamp)));
             stream.probes.retain(|probe| probe.p != *p);
         }
-        let timeout = stream.default_timeout_ms;
+        let timeout = stream.defaults_ms;
         for config in &update.updated {
             let Some(input) = stream.input(config.priority) else { continue };
             // The old lines may stay on the air for a while.
@@ -663,5 +671,6 @@ impl Drop for Down {
 
 /// The stream of an id.
 pub(crate) fn index_of(id: &str) -> Option<usize> {
-    id.strip_prefix('s')?.parse().ok()
+    // A log of somewhere else has one stream, of any name.
+    Some(id.strip_prefix('s').and_then(|number| number.parse().ok()).unwrap_or(0))
 }

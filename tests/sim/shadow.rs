@@ -3,18 +3,22 @@
 use std::collections::VecDeque;
 
 use changeover::{
-    AnswerToken, Cut, Failback, InputConfig, Recorder, Silence, StreamConfig, SwitchReason,
-    SwitchTicket,
+    AnswerToken, Cut, EngineConfig, Failback, InputConfig, Recorder, Silence, StreamConfig,
+    SwitchReason, SwitchTicket,
 };
 
 pub(crate) const MS: u64 = 1_000_000;
 pub(crate) const S: u64 = 1_000 * MS;
 
-/// The engine's defaults that bounds are made of.
-pub(crate) const PROBE_COOLDOWN_NS: u64 = 8 * S;
-pub(crate) const PROBE_TIMEOUT_NS: u64 = 3 * S;
-pub(crate) const FAILBACK_COOLDOWN_NS: u64 = 12 * S;
-pub(crate) const FAILBACK_STABLE_NS: u64 = 5 * S;
+/// The engine's spans that bounds are made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spans {
+    pub(crate) probe_cooldown_ns: u64,
+    pub(crate) probe_timeout_ns: u64,
+    pub(crate) failback_cooldown_ns: u64,
+    pub(crate) failback_stable_ns: u64,
+}
+
 /// No damping of failbacks beyond this.
 pub(crate) const MOST_DAMPED_NS: u64 = 300 * S;
 /// A host that takes longer than this for an answer or a first packet is not a good one.
@@ -129,18 +133,23 @@ pub(crate) struct Stream {
     /// Health rules or learned silence: degradations that this book does not foretell.
     pub(crate) soft: bool,
     pub(crate) learned: bool,
-    pub(crate) default_timeout_ms: i64,
+    pub(crate) defaults_ms: (i64, i64),
+    pub(crate) spans: Spans,
     pub(crate) touched: bool,
     /// The latest event's id.
     pub(crate) last_event: u64,
 }
 
+/// The first that is set.
+fn first(list: &[i64]) -> i64 {
+    list.iter().copied().find(|ms| *ms > 0).unwrap_or(30_000)
+}
+
 impl Input {
-    /// As configured, in a stream with this timeout.
-    pub(crate) fn of(config: &InputConfig, stream_timeout_ms: i64, now: u64) -> Self {
-        let first = |list: [i64; 3]| list.into_iter().find(|ms| *ms > 0).unwrap_or(30_000);
-        let timeout = first([config.packet_timeout_ms, stream_timeout_ms, 0]);
-        let connect = first([config.connect_timeout_ms, timeout, 0]);
+    /// As configured, in a stream with these packet and connect timeouts (0: none of its own).
+    pub(crate) fn of(config: &InputConfig, stream_ms: (i64, i64), now: u64) -> Self {
+        let timeout = first(&[config.packet_timeout_ms, stream_ms.0]);
+        let connect = first(&[config.connect_timeout_ms, stream_ms.1, timeout]);
         Self {
             p: config.priority,
             hot: config.hot,
@@ -178,15 +187,32 @@ impl Activation {
 }
 
 impl Stream {
-    pub(crate) fn of(config: &StreamConfig, now: u64) -> Self {
-        let timeout = config.packet_timeout_ms;
+    pub(crate) fn of(config: &StreamConfig, engine: &EngineConfig, now: u64) -> Self {
+        let timeout = (
+            first(&[config.packet_timeout_ms, engine.packet_timeout_ms]),
+            config.connect_timeout_ms.max(engine.connect_timeout_ms),
+        );
+        let ns = |own: i64, default_ms: i64| first(&[own, default_ms]) as u64 * MS;
+        let spans = Spans {
+            probe_cooldown_ns: ns(engine.probe_cooldown_ms, 8_000),
+            probe_timeout_ns: ns(engine.probe_timeout_ms, 3_000),
+            failback_cooldown_ns: ns(engine.failback_cooldown_ms, 12_000),
+            failback_stable_ns: ns(engine.failback_stable_ms, 5_000),
+        };
+        let (cut, failback) = (
+            if config.cut == Cut::Inherited { engine.cut } else { config.cut },
+            if config.failback == Failback::Inherited { engine.failback } else { config.failback },
+        );
         let mut inputs: Vec<Input> =
             config.inputs.iter().map(|input| Input::of(input, timeout, now)).collect();
         inputs.sort_by_key(|input| input.p);
         let rules: Vec<_> = config.inputs.iter().filter_map(|i| i.health.as_deref()).collect();
-        let rules = || rules.iter().copied().chain(config.health.as_deref());
+        let rules = || rules.iter().copied().chain(config.health.as_deref()).chain(engine.health.as_deref());
+        let only_fixed = |rules: &changeover::HealthConfig| {
+            *rules == changeover::HealthConfig { silence: Silence::Fixed, ..Default::default() }
+        };
         let learned = rules().any(|rules| matches!(rules.silence, Silence::Learned { .. }));
-        let cut_wait_ns = match config.cut {
+        let cut_wait_ns = match cut {
             Cut::Keyframe { max_wait_ms: 0 } => 3 * S,
             Cut::Keyframe { max_wait_ms } => max_wait_ms as u64 * MS,
             _ => 0,
@@ -198,11 +224,12 @@ impl Stream {
             inputs,
             last_forward: now,
             free_since: now,
-            failback_never: config.failback == Failback::Never,
+            spans,
+            failback_never: failback == Failback::Never,
             cut_wait_ns,
-            soft: rules().next().is_some(),
+            soft: !rules().all(only_fixed),
             learned,
-            default_timeout_ms: timeout,
+            defaults_ms: timeout,
             ..Self::default()
         }
     }
@@ -228,7 +255,7 @@ impl Stream {
         let tries = self.inputs.len() as u64 + 1;
         2 * silence
             + tries * (connect + GOOD_ANSWER_NS)
-            + 2 * (PROBE_COOLDOWN_NS + PROBE_TIMEOUT_NS)
+            + 2 * (self.spans.probe_cooldown_ns + self.spans.probe_timeout_ns)
             + self.cut_wait_ns
             + if self.soft { 60 * S } else { 0 }
     }
