@@ -66,6 +66,9 @@ impl Rig {
         let Some(i) = event.stream.as_deref().and_then(index_of) else { return };
         if self.recorded == Some(i) {
             self.told.push(format!("{:>16} * {:?}", event.at_ns, event.kind));
+            if let EventKind::InputFailover { from, to, reason, .. } = &event.kind {
+                self.failovers.push((event.at_ns, format!("{from}>{to} {reason}")));
+            }
         }
         if event.at_ns > self.now {
             self.fail(i, "event times", "an event of the future");

@@ -13,6 +13,7 @@ mod faults;
 mod judge;
 mod liveness;
 mod profile;
+mod relay_run;
 mod replay;
 mod report;
 mod rig;

@@ -26,7 +26,21 @@ pub(crate) fn parse(text: &str) -> Result<Log, String> {
         };
         log.push(read().ok_or_else(|| format!("line {}: '{line}' is no event", n + 1))?);
     }
+    // Several threads may have written it.
+    log.sort_by_key(|(at, _)| *at);
     Ok(log)
+}
+
+/// A failover: when, and which.
+pub(crate) type Failover = (u64, String);
+
+/// The failovers that a relay has remarked in its log.
+pub(crate) fn remarked(text: &str) -> Vec<Failover> {
+    let remark = |line: &str| {
+        let (at, rest) = line.strip_prefix("# ")?.split_once(' ')?;
+        Some((at.parse().ok()?, rest.strip_prefix("failover ")?.to_owned()))
+    };
+    text.lines().filter_map(remark).collect()
 }
 
 pub(crate) fn render(log: &Log) -> String {

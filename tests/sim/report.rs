@@ -82,5 +82,21 @@ pub(crate) fn replay_file(path: &str) {
     if let Some(Violation { at, check, text, .. }) = &rig.violation {
         panic!("{check}: at {at} ns: {text}");
     }
+    compare_failovers(&replay::remarked(&text), &rig.failovers);
     println!("replayed: every check holds");
+}
+
+/// A relay's log says what its engine did: here it does the same, and never later. (The relay's
+/// engine has a real clock, and threads that may wake late; it is never early.)
+pub(crate) fn compare_failovers(real: &[replay::Failover], here: &[replay::Failover]) {
+    if real.is_empty() {
+        return;
+    }
+    for ((real_at, real), (here_at, here)) in real.iter().zip(here) {
+        assert_eq!(real, here, "the relay's engine did {real} at {real_at} ns");
+        let late_ms = (*real_at as f64 - *here_at as f64) / 1e6;
+        println!("{real}: at {here_at} ns; {late_ms:.3} ms later in the relay");
+        assert!(late_ms > -1.0, "{real} was {late_ms:.3} ms early in the relay");
+    }
+    assert_eq!(real.len(), here.len(), "failovers of the relay, and here");
 }

@@ -79,6 +79,7 @@ pub(crate) struct Rig {
     pub(crate) log: Vec<(u64, String)>,
     /// The latest events of the recorded stream, for people.
     pub(crate) told: Vec<String>,
+    pub(crate) failovers: Vec<(u64, String)>,
     /// The stream that is being acted on.
     pub(crate) current: usize,
 }
@@ -138,6 +139,7 @@ impl Rig {
             recorded,
             log: Vec::new(),
             told: Vec::new(),
+            failovers: Vec::new(),
             current: 0,
         }
     }
