@@ -20,12 +20,12 @@ pub(crate) fn run_all(plans: impl Iterator<Item = Plan>) {
             plan.streams,
             plan.hours()
         );
-        let outcome = match run_caught(Plan { told: true, ..plan }) {
+        let mut outcome = match run_caught(Plan { told: true, ..plan }) {
             Ok(outcome) => outcome,
             Err(violation) => fail(plan, &violation),
         };
-        if let Some(violation) = &outcome.rig.violation {
-            fail(plan, violation);
+        if let Some(violation) = outcome.rig.violation.take() {
+            fail(plan, &violation);
         }
         let took = outcome.took.as_secs_f64();
         for (what, count) in &outcome.rig.counts.0 {

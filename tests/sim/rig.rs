@@ -206,6 +206,8 @@ impl Rig {
             Some(_) => line.recorder.record_at(packet, stamp),
         };
         let (epoch, dead) = (line.epoch, line.dead);
+        let stamp = stamp.min(now).max(line.stamp);
+        line.stamp = stamp;
         let word = match verdict {
             Verdict::Forward(cut) => u64::from(cut) << 2 | 1,
             Verdict::Drop => 2,
@@ -223,7 +225,6 @@ impl Rig {
             wrong = Some(("stale", format!("a packet of input {} e{epoch} counts, whose epoch was over", sent.input)));
         }
         if let Some(input) = at.map(|at| &mut stream.inputs[at]).filter(|i| i.epoch == Some(epoch)) {
-            let stamp = stamp.min(now).max(input.stamp.unwrap_or(0));
             let last = input.stamp.replace(stamp);
             let gap = last.is_none_or(|last| now.saturating_sub(last) >= input.packet_timeout_ns);
             if gap || input.steady_since.is_none() {
@@ -414,7 +415,7 @@ impl Rig {
         };
         let Ok(recorder) = self.engine.recorder(&stream.id, p, epoch) else { return };
         let input = &mut stream.inputs[at];
-        let line = Line { epoch: recorder.epoch().get(), recorder, dead: false };
+        let line = Line { epoch: recorder.epoch().get(), recorder, stamp: 0, dead: false };
         if hot {
             input.ends();
             (input.epoch, input.since, input.since_least) = (Some(line.epoch), now, now);
@@ -632,6 +633,14 @@ impl Rig {
             }
             _ => self.counts.add("driver: keyframe"),
         }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // They hold the engine that holds them.
+        self.engine.set_exhausted_callback(None);
+        self.engine.set_restored_callback(None);
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) const GOOD_ANSWER_NS: u64 = S;
 pub(crate) struct Line {
     pub(crate) recorder: Recorder,
     pub(crate) epoch: u64,
+    /// Its last packet: no later one counts as earlier.
+    pub(crate) stamp: u64,
     /// Its epoch is over for certain: it has to answer *stale*.
     pub(crate) dead: bool,
 }
