@@ -39,12 +39,14 @@ impl PacketLog {
         let Packet { bytes, frames, lost, tracks, keyframe, .. } = *packet;
         let key = if keyframe { " key" } else { "" };
         let letter = |track, letter| if tracks.contains(track) { letter } else { "" };
-        let tracks =
-            [(Tracks::VIDEO, "v"), (Tracks::AUDIO, "a"), (Tracks::OTHER, "o")].map(|(t, l)| letter(t, l));
+        let tracks = [(Tracks::VIDEO, "v"), (Tracks::AUDIO, "a"), (Tracks::OTHER, "o")]
+            .map(|(t, l)| letter(t, l));
         let [v, a, o] = tracks;
         self.line(
             at_ns,
-            format_args!("packet {input} {bytes}{key} lost={lost} frames={frames} tracks={v}{a}{o}"),
+            format_args!(
+                "packet {input} {bytes}{key} lost={lost} frames={frames} tracks={v}{a}{o}"
+            ),
         );
     }
 

@@ -1,14 +1,14 @@
-//! The simulated world of one stream: its sources, the driver that answers for them, and its
-//! operator. Everything happens through commands.
+//! The simulated world of one stream: its sources, and the driver that answers for them. Everything
+//! happens through commands.
 
-use changeover::{InputConfig, InputsUpdate, StreamConfig, Verdict};
+use changeover::{InputConfig, StreamConfig, Verdict};
 
-use crate::command::{Command, Prank, Reply, Sent, USUAL};
+use crate::command::{Command, Reply, Sent, USUAL};
 use crate::faults::{Fault, Kind, SITES};
+use crate::rig::{Called, Rig};
 use crate::rng::Rng;
 use crate::schedule::{Entry, Schedule, What};
 use crate::shadow::{GOOD_ANSWER_NS, MS, S};
-use crate::rig::{Called, Rig};
 
 /// What one source does.
 pub(crate) struct Source {
@@ -18,8 +18,8 @@ pub(crate) struct Source {
     interval_ns: u64,
     pub(crate) fault: Fault,
     /// Of its ticks: another one's are void.
-    ticks: u32,
-    ticking: bool,
+    pub(crate) ticks: u32,
+    pub(crate) ticking: bool,
     sent: u64,
     pub(crate) present: bool,
     /// The site whose faults it shares.
@@ -35,11 +35,11 @@ pub(crate) struct Actor {
     pub(crate) hostile: bool,
     /// Nothing goes wrong any more.
     pub(crate) healing: bool,
-    keyframe_every: u64,
+    pub(crate) keyframe_every: u64,
     pub(crate) mean_fault_ns: u64,
-    mean_word_ns: u64,
+    pub(crate) mean_word_ns: u64,
     unprobed: bool,
-    edits: u32,
+    pub(crate) edits: u32,
 }
 
 impl Actor {
@@ -107,13 +107,14 @@ impl Actor {
     /// The first of everything that goes on for ever.
     pub(crate) fn wind_up(&mut self, schedule: &mut Schedule) {
         let (fault, word) = (self.mean_fault_ns, self.mean_word_ns);
-        let after = [self.rng.exponential(fault), self.rng.exponential(word), self.rng.below(60 * S)];
+        let after =
+            [self.rng.exponential(fault), self.rng.exponential(word), self.rng.below(60 * S)];
         for (what, after) in [What::NextFault, What::Word, What::Look].into_iter().zip(after) {
             self.at(schedule, after, what, 0, 0);
         }
     }
 
-    fn at(&self, schedule: &mut Schedule, at: u64, what: What, k: usize, arg: u32) {
+    pub(crate) fn at(&self, schedule: &mut Schedule, at: u64, what: What, k: usize, arg: u32) {
         schedule.push(Entry::new(at, self.index, what, k, arg));
     }
 
@@ -122,7 +123,14 @@ impl Actor {
     }
 
     /// Something is due.
-    pub(crate) fn act(&mut self, rig: &mut Rig, schedule: &mut Schedule, what: What, k: usize, arg: u32) {
+    pub(crate) fn act(
+        &mut self,
+        rig: &mut Rig,
+        schedule: &mut Schedule,
+        what: What,
+        k: usize,
+        arg: u32,
+    ) {
         match what {
             What::Tick => self.tick(rig, schedule, k, arg),
             What::Connect => self.connect(rig, schedule, k),
@@ -150,7 +158,7 @@ impl Actor {
     }
 
     /// A callback may have unregistered the stream.
-    fn come_back(&mut self, rig: &mut Rig, schedule: &mut Schedule) {
+    pub(crate) fn come_back(&mut self, rig: &mut Rig, schedule: &mut Schedule) {
         if !rig.streams[self.index].registered {
             self.begin(rig, schedule);
         }
@@ -170,7 +178,7 @@ impl Actor {
             input: source.config.priority,
             old: false,
             bytes: if source.fault.kind == Some(Kind::Starve) { 200 } else { 1316 },
-            key: source.sent % self.keyframe_every == 0,
+            key: source.sent.is_multiple_of(self.keyframe_every),
             lost: if source.fault.kind == Some(Kind::Loss) { 3 } else { 0 },
             frames: USUAL.0,
             tracks: USUAL.1,
@@ -256,7 +264,14 @@ impl Actor {
         self.begin_fault(rig, schedule, k, kind, span);
     }
 
-    pub(crate) fn begin_fault(&mut self, rig: &mut Rig, schedule: &mut Schedule, k: usize, kind: Kind, span_ns: u64) {
+    pub(crate) fn begin_fault(
+        &mut self,
+        rig: &mut Rig,
+        schedule: &mut Schedule,
+        k: usize,
+        kind: Kind,
+        span_ns: u64,
+    ) {
         if self.sources[k].fault.kind.is_some() || self.healing || !self.sources[k].present {
             return;
         }
@@ -301,7 +316,13 @@ impl Actor {
         }
     }
 
-    pub(crate) fn end_fault(&mut self, rig: &mut Rig, schedule: &mut Schedule, k: usize, serial: u32) {
+    pub(crate) fn end_fault(
+        &mut self,
+        rig: &mut Rig,
+        schedule: &mut Schedule,
+        k: usize,
+        serial: u32,
+    ) {
         let source = &mut self.sources[k];
         if source.fault.serial != serial || source.fault.kind.is_none() {
             return;
@@ -315,13 +336,15 @@ impl Actor {
     }
 
     /// A source that is good again: its packets go on where there is a session, or it connects.
-    fn resume(&mut self, rig: &mut Rig, schedule: &mut Schedule, k: usize) {
+    pub(crate) fn resume(&mut self, rig: &mut Rig, schedule: &mut Schedule, k: usize) {
         let source = &self.sources[k];
         if source.ticking || !source.present || !source.fault.delivers() {
             return;
         }
         let stream = &rig.streams[self.index];
-        let Some(input) = stream.at(source.config.priority).map(|at| &stream.inputs[at]) else { return };
+        let Some(input) = stream.at(source.config.priority).map(|at| &stream.inputs[at]) else {
+            return;
+        };
         let session = input.cur.as_ref().is_some_and(|line| Some(line.epoch) == input.epoch);
         let hot = source.config.hot;
         if session {
@@ -332,7 +355,13 @@ impl Actor {
     }
 
     /// The driver was called.
-    pub(crate) fn called(&mut self, now: u64, schedule: &mut Schedule, call: &Called, rig_counts: &mut crate::rig::Counts) {
+    pub(crate) fn called(
+        &mut self,
+        now: u64,
+        schedule: &mut Schedule,
+        call: &Called,
+        rig_counts: &mut crate::rig::Counts,
+    ) {
         let Some(k) = self.place(call.input) else { return };
         let source = &self.sources[k];
         let dead = !source.fault.connects();
@@ -385,8 +414,8 @@ impl Actor {
             rig.counts.add("driver: re-entrant");
             let command = match self.rng.below(3) {
                 0 => Command::Error(p),
-                1 => Command::Switch(self.any(0)),
-                _ => Command::Enable(self.any(1), true),
+                1 => Command::Switch(self.any()),
+                _ => Command::Enable(self.any(), true),
             };
             rig.exec(self.index, &command);
         }
@@ -398,111 +427,9 @@ impl Actor {
         }
     }
 
-    fn any(&mut self, _: u32) -> i32 {
+    pub(crate) fn any(&mut self) -> i32 {
         let k = self.rng.below(self.sources.len() as u64) as usize;
         self.sources[k].config.priority
-    }
-
-    /// The operator, or the host's program, says something; and takes it back later.
-    fn next_word(&mut self, rig: &mut Rig, schedule: &mut Schedule) {
-        let after = self.rng.exponential(self.mean_word_ns);
-        self.at(schedule, rig.now + after, What::Word, 0, 0);
-        if self.healing {
-            return;
-        }
-        self.come_back(rig, schedule);
-        let k = self.rng.below(self.sources.len() as u64) as usize;
-        let p = self.sources[k].config.priority;
-        let word = self.rng.below(12) as u32;
-        let back = self.rng.log_within(100 * MS, 1_200 * S);
-        let command = match word {
-            0 | 1 => Command::Switch(p),
-            2 => Command::Hold(p, self.rng.within(500, 900_000) as i64, self.rng.chance(50)),
-            3 => Command::Enable(p, false),
-            4 => Command::Error(p),
-            5 => Command::Buffer(self.rng.below(3) as u32),
-            6 => self.edit(k),
-            7 if self.sources.len() > 1 => self.remove(k),
-            8 => Command::Unregister,
-            9 => Command::Arm(match self.rng.below(4) {
-                0 => Prank::Error(p),
-                1 => Prank::Switch(p),
-                2 => Prank::Unregister,
-                _ => Prank::Panic,
-            }),
-            10 => Command::Release,
-            _ => Command::Arm(Prank::Panic),
-        };
-        rig.counts.add("operator's word");
-        rig.exec(self.index, &command);
-        if word == 6 {
-            // The old connection is gone with the old address.
-            self.sources[k].ticking = false;
-            self.sources[k].ticks += 1;
-            self.resume(rig, schedule, k);
-        }
-        self.at(schedule, rig.now + back, What::TakeBack, k, word);
-    }
-
-    fn edit(&mut self, k: usize) -> Command {
-        self.edits += 1;
-        let config = &mut self.sources[k].config;
-        config.address = format!("udp://{}.{k}.{}", self.index, self.edits);
-        let updated = vec![config.clone()];
-        Command::Update(Box::new(InputsUpdate { updated, ..InputsUpdate::default() }))
-    }
-
-    fn remove(&mut self, k: usize) -> Command {
-        self.sources[k].present = false;
-        self.sources[k].ticking = false;
-        let removed = vec![self.sources[k].config.priority];
-        Command::Update(Box::new(InputsUpdate { removed, ..InputsUpdate::default() }))
-    }
-
-    fn take_back(&mut self, rig: &mut Rig, schedule: &mut Schedule, k: usize, word: u32) {
-        let p = self.sources[k].config.priority;
-        match word {
-            0 | 1 => _ = rig.exec(self.index, &Command::ClearOverride),
-            2 => _ = rig.exec(self.index, &Command::Release),
-            3 => _ = rig.exec(self.index, &Command::Enable(p, true)),
-            7 => self.add_again(rig, schedule, k),
-            8 => self.come_back(rig, schedule),
-            _ => {}
-        }
-    }
-
-    fn add_again(&mut self, rig: &mut Rig, schedule: &mut Schedule, k: usize) {
-        if self.sources[k].present || !rig.streams[self.index].registered {
-            return;
-        }
-        self.sources[k].present = true;
-        let added = vec![self.sources[k].config.clone()];
-        let update = InputsUpdate { added, ..InputsUpdate::default() };
-        rig.exec(self.index, &Command::Update(Box::new(update)));
-        self.resume(rig, schedule, k);
-    }
-
-    /// From now on all is well: every source delivers, every answer comes, every word is taken
-    /// back.
-    pub(crate) fn heal(&mut self, rig: &mut Rig, schedule: &mut Schedule) {
-        self.hostile = false;
-        self.healing = true;
-        self.come_back(rig, schedule);
-        let i = self.index;
-        rig.exec(i, &Command::ClearOverride);
-        rig.exec(i, &Command::Release);
-        for k in 0..self.sources.len() {
-            self.add_again(rig, schedule, k);
-            let p = self.sources[k].config.priority;
-            rig.exec(i, &Command::Enable(p, true));
-            for _ in 0..rig.streams[i].activations.len() {
-                rig.exec(i, &Command::Start(p, Reply::Dropped));
-            }
-            rig.exec(i, &Command::Probe(p, Reply::Dropped));
-            let serial = self.sources[k].fault.serial;
-            self.end_fault(rig, schedule, k, serial);
-            self.resume(rig, schedule, k);
-        }
     }
 }
 

@@ -178,13 +178,23 @@ impl FromStr for Command {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         let mut words = rest.split_whitespace();
         let wrong = || format!("'{line}' is no command");
-        let mut number = || words.next().and_then(|word| word.parse::<i64>().ok()).ok_or_else(wrong);
+        let mut number =
+            || words.next().and_then(|word| word.parse::<i64>().ok()).ok_or_else(wrong);
         let command = match word {
             "packet" | "old" => {
                 let (input, bytes) = (number()? as i32, number()? as u32);
                 let old = word == "old";
                 let (frames, tracks) = USUAL;
-                let plain = Sent { input, old, bytes, key: false, lost: 0, frames, tracks, offset_ns: None };
+                let plain = Sent {
+                    input,
+                    old,
+                    bytes,
+                    key: false,
+                    lost: 0,
+                    frames,
+                    tracks,
+                    offset_ns: None,
+                };
                 let mut sent = plain;
                 for word in words {
                     match word.split_once('=') {
@@ -192,7 +202,8 @@ impl FromStr for Command {
                         Some(("lost", n)) => sent.lost = n.parse().map_err(|_| wrong())?,
                         Some(("frames", n)) => sent.frames = n.parse().map_err(|_| wrong())?,
                         Some(("tracks", letters)) => {
-                            let known = TRACKS.iter().filter(|(_, letter)| letters.contains(*letter));
+                            let known =
+                                TRACKS.iter().filter(|(_, letter)| letters.contains(*letter));
                             sent.tracks = known.fold(Tracks::NONE, |all, (track, _)| all | *track);
                         }
                         Some(("at", n)) => sent.offset_ns = Some(n.parse().map_err(|_| wrong())?),
@@ -247,8 +258,16 @@ impl FromStr for Command {
 fn every_command_reads_what_it_writes() {
     let update = InputsUpdate { removed: vec![3], ..InputsUpdate::default() };
     let (frames, tracks) = USUAL;
-    let plain =
-        Sent { input: -1, old: false, bytes: 9, key: false, lost: 0, frames, tracks, offset_ns: None };
+    let plain = Sent {
+        input: -1,
+        old: false,
+        bytes: 9,
+        key: false,
+        lost: 0,
+        frames,
+        tracks,
+        offset_ns: None,
+    };
     let full = Sent { old: true, key: true, lost: 4, offset_ns: Some(-5), ..plain };
     let odd = Sent { frames: 0, tracks: Tracks::NONE, ..plain };
     let mixed = Sent { frames: 2, tracks: Tracks::AUDIO | Tracks::OTHER, ..plain };

@@ -4,16 +4,11 @@ use changeover::{DriverCall, Event, EventKind, InputStatus, SwitchReason};
 
 use crate::rig::{Rig, index_of};
 use crate::rng::fold;
-use crate::shadow::{MS, Stream};
+use crate::shadow::Stream;
+use crate::verdicts::{Wrong, judge_failover, judge_probe, judge_start, judge_timeout, wrong};
 
 /// Switches that a status shows.
 const HISTORY: usize = 20;
-
-type Wrong = Option<(&'static str, String)>;
-
-fn wrong(check: &'static str, text: impl Into<String>) -> Wrong {
-    Some((check, text.into()))
-}
 
 impl Rig {
     pub(crate) fn judge_call(&mut self, i: usize, call: &DriverCall) {
@@ -31,7 +26,9 @@ impl Rig {
                 let epoch = call.epoch.get();
                 match stream.activations.iter().find(|a| a.epoch == epoch) {
                     Some(a) if a.runs() => None,
-                    Some(a) if a.failed => wrong("one stop", format!("e{epoch} failed to start, and is stopped")),
+                    Some(a) if a.failed => {
+                        wrong("one stop", format!("e{epoch} failed to start, and is stopped"))
+                    }
                     _ => wrong("one stop", format!("e{epoch} is stopped, and does not run")),
                 }
             }
@@ -39,7 +36,11 @@ impl Rig {
             DriverCall::Rebind(call) => {
                 let epoch = call.epoch.get();
                 let known = stream.activations.iter().any(|a| a.epoch == epoch && a.runs());
-                if known { None } else { wrong("one stop", format!("e{epoch} is rebound, and does not run")) }
+                if known {
+                    None
+                } else {
+                    wrong("one stop", format!("e{epoch} is rebound, and does not run"))
+                }
             }
             _ => None,
         };
@@ -112,13 +113,14 @@ impl Rig {
                         wrong("degraded once", format!("input {p} is degraded twice"))
                     }
                     SwitchReason::Timeout => judge_timeout(input, at, last_wake, reason),
-                    SwitchReason::Error if input.error_at.is_none_or(|error| error < at) => {
-                        wrong("errors", format!("input {p} is degraded by an error that nobody reported"))
-                    }
+                    SwitchReason::Error if input.error_at.is_none_or(|error| error < at) => wrong(
+                        "errors",
+                        format!("input {p} is degraded by an error that nobody reported"),
+                    ),
                     _ => None,
                 };
                 if *cause == SwitchReason::Error {
-                    input.ends();
+                    input.ends(at);
                 }
                 found
             }
@@ -132,7 +134,11 @@ impl Rig {
                     return wrong("known inputs", format!("input {p} recovers, and is unknown"));
                 };
                 let Some((since, _)) = input.degraded.take() else {
-                    return if soft { None } else { wrong("evidence", format!("input {p} recovers, and had not failed")) };
+                    return if soft {
+                        None
+                    } else {
+                        wrong("evidence", format!("input {p} recovers, and had not failed"))
+                    };
                 };
                 let proof = match *evidence {
                     "packets" => input.arrival,
@@ -142,7 +148,10 @@ impl Rig {
                 if proof.is_some_and(|proof| proof >= since) {
                     None
                 } else {
-                    wrong("evidence", format!("input {p} recovers by {evidence}, and there were none since"))
+                    wrong(
+                        "evidence",
+                        format!("input {p} recovers by {evidence}, and there were none since"),
+                    )
                 }
             }
             EventKind::InputFailover { from, to, reason, .. } => {
@@ -223,7 +232,8 @@ impl Rig {
 
     /// Errors that callbacks have reported.
     pub(crate) fn take_reports(&mut self) {
-        let reported = std::mem::take(&mut self.callbacks.lock().expect("no panic inside").reported);
+        let reported =
+            std::mem::take(&mut self.callbacks.lock().expect("no panic inside").reported);
         for (id, p) in reported {
             let now = self.now;
             let input = index_of(&id).and_then(|i| self.streams[i].input(p));
@@ -245,7 +255,11 @@ impl Rig {
             let stream = &mut self.streams[i];
             let before = std::mem::replace(&mut stream.called_exhausted, exhausted);
             if before == exhausted {
-                self.fail(i, "exhausted in turn", format!("the callback says exhausted {exhausted} twice"));
+                self.fail(
+                    i,
+                    "exhausted in turn",
+                    format!("the callback says exhausted {exhausted} twice"),
+                );
             }
         }
         for id in unregistered {
@@ -277,7 +291,8 @@ impl Rig {
             lines.extend(input.cur.take());
             lines.extend(input.old.take());
         }
-        let stale = lines.iter_mut().all(|l| l.recorder.record(packet) == changeover::Verdict::Stale);
+        let stale =
+            lines.iter_mut().all(|l| l.recorder.record(packet) == changeover::Verdict::Stale);
         drop(lines);
         // What is answered now is answered in vain.
         let tokens = stream.activations.drain(..).flat_map(|a| [a.token, a.spare]).flatten();
@@ -289,7 +304,13 @@ impl Rig {
             self.fail(i, "gone", format!("unregistered, and e{epoch} was never stopped"));
         }
         if known || !stale || undecided {
-            self.fail(i, "gone", format!("unregistered: known {known}, stale {stale}, undecided tickets {undecided}"));
+            self.fail(
+                i,
+                "gone",
+                format!(
+                    "unregistered: known {known}, stale {stale}, undecided tickets {undecided}"
+                ),
+            );
         }
     }
 
@@ -309,16 +330,17 @@ impl Rig {
             stream.active = status.active_input_priority;
         }
         let switches = status.switches.iter();
-        let kept = switches.filter_map(|s| Some((s.from.filter(|from| *from != s.to)?, s.to, s.reason)));
+        let kept =
+            switches.filter_map(|s| Some((s.from.filter(|from| *from != s.to)?, s.to, s.reason)));
         let history_agrees = kept.clone().eq(stream.history.iter().copied().take(kept.count()));
         let actives = status.inputs.iter().filter(|i| i.status == InputStatus::Active).count();
         let cold = || status.inputs.iter().filter(|input| !input.hot);
         let reported = cold().filter(|input| input.epoch.is_some()).count();
         let runs = stream.activations.iter().filter(|a| a.runs()).count();
         let leaving = usize::from(status.leaving_input_priority.is_some());
-        let unknown = cold().filter_map(|input| input.epoch).find(|epoch| {
-            !stream.activations.iter().any(|a| a.epoch == epoch.get() && a.runs())
-        });
+        let unknown = cold()
+            .filter_map(|input| input.epoch)
+            .find(|epoch| !stream.activations.iter().any(|a| a.epoch == epoch.get() && a.runs()));
         let same = |p: i32, state: InputStatus, stream: &Stream| {
             stream.at(p).is_some_and(|at| {
                 let input = &stream.inputs[at];
@@ -335,19 +357,44 @@ impl Rig {
         } else if status.exhausted != stream.called_exhausted {
             wrong("one story", "the flag and the callbacks disagree")
         } else if status.active_input_priority != stream.active {
-            wrong("one story", format!("on {:?} by the status, on {told:?} by the events", status.active_input_priority))
+            wrong(
+                "one story",
+                format!(
+                    "on {:?} by the status, on {told:?} by the events",
+                    status.active_input_priority
+                ),
+            )
         } else if status.failovers_total != stream.failovers || !history_agrees {
-            wrong("one story", format!("{} failovers counted, {} told; the history agrees: {history_agrees}", status.failovers_total, stream.failovers))
+            wrong(
+                "one story",
+                format!(
+                    "{} failovers counted, {} told; the history agrees: {history_agrees}",
+                    status.failovers_total, stream.failovers
+                ),
+            )
         } else if actives > 1 {
             wrong("one on the air", "two inputs are active")
-        } else if status.override_input_priority != stream.override_ || status.hold.is_some() != stream.hold {
+        } else if status.override_input_priority != stream.override_
+            || status.hold.is_some() != stream.hold
+        {
             wrong("one story", "override or hold are not as told")
         } else if let Some(epoch) = unknown {
-            wrong("driver runs what is reported", format!("e{epoch} is reported, and the driver runs no such thing"))
+            wrong(
+                "driver runs what is reported",
+                format!("e{epoch} is reported, and the driver runs no such thing"),
+            )
         } else if !(reported..=reported + leaving).contains(&runs) {
-            wrong("driver runs what is reported", format!("the driver runs {runs}, the status shows {reported}, and {leaving} leaving"))
+            wrong(
+                "driver runs what is reported",
+                format!(
+                    "the driver runs {runs}, the status shows {reported}, and {leaving} leaving"
+                ),
+            )
         } else if let Some(input) = differs.filter(|_| !stream.soft) {
-            wrong("one story", format!("input {} is {:?}, not as told", input.input_priority, input.status))
+            wrong(
+                "one story",
+                format!("input {} is {:?}, not as told", input.input_priority, input.status),
+            )
         } else {
             None
         };
@@ -355,119 +402,6 @@ impl Rig {
             self.fail(i, check, text);
         }
     }
-}
-
-fn judge_start(stream: &Stream, p: i32, epoch: u64) -> Wrong {
-    let Some(at) = stream.at(p) else {
-        return wrong("known inputs", format!("input {p} is started, and unknown"));
-    };
-    let input = &stream.inputs[at];
-    if epoch <= stream.last_epoch {
-        return wrong("epochs ascend", format!("e{epoch} after e{}", stream.last_epoch));
-    }
-    if !input.enabled {
-        return wrong("stopped is stopped", format!("input {p} is started, and switched off"));
-    }
-    None
-}
-
-fn judge_probe(stream: &Stream, p: i32, now: u64) -> Wrong {
-    let Some(at) = stream.at(p) else {
-        return wrong("known inputs", format!("input {p} is probed, and unknown"));
-    };
-    let input = &stream.inputs[at];
-    if stream.probes.iter().any(|probe| probe.p == p) {
-        return wrong("one probe", format!("input {p} is probed, and a probe of it is out"));
-    }
-    if stream.activations.iter().any(|a| a.p == p && a.runs()) && input.epoch.is_some() {
-        return wrong("one probe", format!("input {p} is probed, and runs"));
-    }
-    // Rules and conditions need no probe, and hinder none.
-    let hard = |(_, cause): &(u64, SwitchReason)| {
-        matches!(cause, SwitchReason::Timeout | SwitchReason::Error)
-    };
-    let Some((failed_at, _)) = input.degraded.filter(hard) else { return None };
-    let since = failed_at.max(input.probe_bad_at.unwrap_or(0));
-    let early = now < since + stream.spans.probe_cooldown_ns;
-    if early && input.edited_at < since {
-        let text = format!("input {p} is probed {} ms after its failure", (now - since) / MS);
-        return wrong("never early", text);
-    }
-    None
-}
-
-/// Silence is judged at its deadline: not before, and not later either.
-fn judge_timeout(input: &crate::shadow::Input, at: u64, last_wake: u64, reason: &str) -> Wrong {
-    let p = input.p;
-    if reason.contains("learned") {
-        return None;
-    }
-    let (timeout, connect) = (input.packet_timeout_ns, input.connect_timeout_ns);
-    let (base, span) = match input.stamp {
-        Some(stamp) => (stamp, timeout),
-        // A reconnect buys no time, but gets no less than its own.
-        None => {
-            let earlier = input.any_stamp.into_iter().chain(input.wanted_at).filter(|_| input.hot);
-            let earlier = earlier.chain(input.adopted_stamp);
-            (earlier.fold(input.since_least, u64::min), timeout.min(connect))
-        }
-    };
-    let deadline = base + span;
-    if at < deadline {
-        let early = (deadline - at) as f64 / MS as f64;
-        return wrong("never early", format!("input {p} is degraded {early:.3} ms early: {reason}"));
-    }
-    let stalled = last_wake > input.stamp.unwrap_or(input.since_least);
-    let latest = match input.stamp {
-        Some(_) if stalled => deadline.max(last_wake + timeout).max(input.arrival.unwrap_or(0)),
-        Some(_) => deadline.max(input.arrival.unwrap_or(0)),
-        None if input.epoch.is_none() => u64::MAX,
-        None if stalled => last_wake + timeout.max(connect),
-        None => input.since + timeout.max(connect),
-    };
-    if at > latest {
-        let late = (at - latest) as f64 / MS as f64;
-        return wrong("on time", format!("input {p} is degraded {late:.3} ms late: {reason}"));
-    }
-    None
-}
-
-fn judge_failover(stream: &Stream, from: i32, to: i32, reason: SwitchReason, at: u64) -> Wrong {
-    // Before the first look it is not known where a stream began: nothing tells of that.
-    if stream.active.is_some_and(|active| active != from) || from == to {
-        return wrong("one story", format!("a failover {from}>{to}, and the stream is on {:?}", stream.active));
-    }
-    let Some(target) = stream.at(to).map(|at| &stream.inputs[at]) else {
-        return wrong("known inputs", format!("a failover to input {to}, which is unknown"));
-    };
-    if !target.enabled {
-        return wrong("stopped is stopped", format!("a failover to input {to}, which is switched off"));
-    }
-    if target.degraded.is_some() && !stream.soft {
-        return wrong("to a good one", format!("a failover to input {to}, which is degraded"));
-    }
-    let left = stream.at(from).map(|at| &stream.inputs[at]);
-    let why = left.and_then(|left| left.degraded).map(|(_, cause)| cause);
-    let recent = |when: Option<u64>| when.is_some();
-    let fair = match reason {
-        SwitchReason::Timeout | SwitchReason::Error => why == Some(reason) || stream.soft
-            // Proved again by a probe, after its activation had ended.
-            || left.is_some_and(|left| left.probe_good_at.is_some()),
-        SwitchReason::Failback => {
-            let early = stream.last_switch.is_some_and(|last| at < last + stream.spans.failback_cooldown_ns);
-            if early {
-                return wrong("never early", format!("a failback {from}>{to} within the cooldown"));
-            }
-            to < from && stream.override_.is_none() && !stream.hold && !stream.failback_never
-        }
-        SwitchReason::Recovery => stream.exhausted,
-        SwitchReason::Manual => recent(stream.word_at),
-        SwitchReason::HoldReleased => recent(stream.hold_ended_at),
-        SwitchReason::InputAdded | SwitchReason::InputRemoved => recent(stream.edit_at),
-        SwitchReason::Initial => false,
-        _ => stream.soft,
-    };
-    if fair { None } else { wrong("reasons", format!("a failover {from}>{to} by {reason}, without ground")) }
 }
 
 fn count_name(reason: SwitchReason) -> &'static str {
@@ -489,7 +423,9 @@ fn told_call(call: &DriverCall) -> String {
         DriverCall::Start(call) => format!("start {} e{}", call.input.priority, call.epoch),
         DriverCall::Stop(call) => format!("stop {} e{}", call.input_priority, call.epoch),
         DriverCall::Probe(call) => format!("probe {}", call.input.priority),
-        DriverCall::Rebind(call) => format!("rebind {}>{} e{}", call.from_priority, call.input.priority, call.epoch),
+        DriverCall::Rebind(call) => {
+            format!("rebind {}>{} e{}", call.from_priority, call.input.priority, call.epoch)
+        }
         other => format!("keyframe {}", other.input_priority()),
     }
 }

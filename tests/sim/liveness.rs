@@ -38,7 +38,10 @@ impl Rig {
             let input = &stream.inputs[at];
             let p = input.p;
             let waits = |since: u64| now > since + GOOD_ANSWER_NS;
-            let unanswered = stream.activations.iter().any(|a| a.p == p && a.runs() && a.token.is_some() && waits(a.since))
+            let unanswered = stream
+                .activations
+                .iter()
+                .any(|a| a.p == p && a.runs() && a.token.is_some() && waits(a.since))
                 || stream.probes.iter().any(|probe| probe.p == p && waits(probe.at));
             let open = input.epoch.is_some();
             let slow = match input.stamp {
@@ -61,11 +64,13 @@ impl Rig {
         if stream.hold || now <= off_since + patience {
             return;
         }
-        let good = stream.inputs.iter().find(|input| is_good_since(input, now.saturating_sub(patience)));
+        let good =
+            stream.inputs.iter().find(|input| is_good_since(input, now.saturating_sub(patience)));
         let Some(p) = good.map(|input| input.p) else { return };
         // Two that answer probes and deliver nothing take turns.
         let recent = |at: Option<u64>| at.is_some_and(|at| at + patience > now);
-        let liars = stream.inputs.iter().filter(|i| recent(i.probe_good_at) && recent(Some(i.bad_at)));
+        let liars =
+            stream.inputs.iter().filter(|i| recent(i.probe_good_at) && recent(Some(i.bad_at)));
         if KNOWN_PING_PONG && liars.count() >= 2 {
             return self.counts.add("KNOWN: two that only answer probes take turns");
         }
@@ -91,7 +96,11 @@ impl Rig {
             return;
         }
         if stream.active != Some(p) {
-            let text = format!("on {:?}, and input {p} has been good for {} s", stream.active, patience / S);
+            let text = format!(
+                "on {:?}, and input {p} has been good for {} s",
+                stream.active,
+                patience / S
+            );
             self.fail(i, "back on the best", text);
         }
     }

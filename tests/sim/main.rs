@@ -8,10 +8,13 @@
 //! them it is a short run. A failure names its seed and the shortest log that shows it.
 
 mod actors;
+mod callbacks;
 mod command;
 mod faults;
+mod hands;
 mod judge;
 mod liveness;
+mod operator;
 mod profile;
 mod relay_run;
 mod replay;
@@ -21,6 +24,7 @@ mod rng;
 mod run;
 mod schedule;
 mod shadow;
+mod verdicts;
 
 use profile::Mix;
 use run::Plan;

@@ -6,6 +6,9 @@ use changeover::{
 
 use crate::rng::Rng;
 
+const SLOW_MS: u64 = 10_000;
+const SLOW_GRID_MS: u64 = 250;
+
 /// The mix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mix {
@@ -16,11 +19,14 @@ pub(crate) enum Mix {
 }
 
 impl Mix {
-    /// Moments are multiples of this.
-    pub(crate) fn grid_ns(self) -> u64 {
+    /// What concerns a stream of this packet timeout happens at multiples of this. Slow streams
+    /// share their moments, and the moments of the engine's looks at them: that is what makes very
+    /// many hours possible.
+    pub(crate) fn grid_ns(self, timeout_ms: i64) -> u64 {
         match self {
+            Self::Long if timeout_ms >= SLOW_MS as i64 => SLOW_GRID_MS * 1_000_000,
+            Self::Long => 10_000_000,
             Self::Dense => 1_000_000,
-            Self::Long => 40_000_000,
         }
     }
 
@@ -31,7 +37,7 @@ impl Mix {
                 0..2 => rng.within(200, 1_000),
                 2..10 => rng.within(1_000, 3_000),
                 10..50 => rng.within(3_000, 10_000),
-                50..300 => rng.within(10_000, 30_000),
+                50..300 => rng.within(SLOW_MS / SLOW_GRID_MS, 30_000 / SLOW_GRID_MS) * SLOW_GRID_MS,
                 _ => 30_000,
             },
         }
@@ -68,7 +74,9 @@ pub(crate) fn stream(mix: Mix, index: usize, rng: &mut Rng) -> StreamConfig {
             input.connect_timeout_ms = rng.within(timeout_ms / 2, timeout_ms * 2) as i64;
         }
         if rng.chance(10) {
-            input.packet_timeout_ms = rng.within(timeout_ms, timeout_ms * 2) as i64;
+            let most = rng.within(timeout_ms, timeout_ms * 2);
+            let whole = if timeout_ms >= SLOW_MS { SLOW_GRID_MS } else { 1 };
+            input.packet_timeout_ms = (most / whole * whole) as i64;
         }
         config.inputs.push(input);
     }

@@ -84,7 +84,7 @@ pub(crate) fn replay(log: &Log) -> Rig {
 
 /// Whether a log fails the same way, but for the numbers.
 fn fails(log: &Log, wanted: &Violation) -> bool {
-    let run = std::panic::AssertUnwindSafe(|| replay(log).violation);
+    let run = std::panic::AssertUnwindSafe(|| replay(log).violation.take());
     let words = |text: &str| text.replace(|c: char| c.is_ascii_digit() || c == '-', "");
     let same = |found: &Violation| {
         let end = |text: &str| words(text.split(':').next().unwrap_or_default());
@@ -109,7 +109,8 @@ pub(crate) fn shorten(mut log: Log, wanted: &Violation, most: Duration) -> Log {
             }
             let end = (at + piece).min(log.len());
             // Nothing happens before the registration.
-            let kept = log[at..end].iter().any(|(_, c)| at == 0 && matches!(c, Command::Register(_)));
+            let kept =
+                log[at..end].iter().any(|(_, c)| at == 0 && matches!(c, Command::Register(_)));
             let mut shorter = log.clone();
             shorter.drain(at..end);
             if !kept && fails(&shorter, wanted) {
@@ -130,17 +131,14 @@ pub(crate) fn shorten(mut log: Log, wanted: &Violation, most: Duration) -> Log {
 /// The run is run again, and this time the stream's commands are written down.
 pub(crate) fn explain(plan: Plan, found: &Violation, most: Duration) -> (Log, bool) {
     let plan = Plan { recorded: Some(found.stream), told: false, ..plan };
-    let run = std::panic::AssertUnwindSafe(|| Simulation::new(plan).run().rig.log);
+    let run =
+        std::panic::AssertUnwindSafe(|| std::mem::take(&mut Simulation::new(plan).run().rig.log));
     let Ok(lines) = std::panic::catch_unwind(run) else { return (Log::new(), false) };
     let mut log = parse(&lines_of(&lines)).expect("what is written can be read");
     // What only happens by time is found after the last command too.
     let last = log.last().map_or(0, |(at, _)| *at).max(found.at);
     log.push((last, Command::Look));
-    if fails(&log, found) {
-        (shorten(log, found, most), true)
-    } else {
-        (log, false)
-    }
+    if fails(&log, found) { (shorten(log, found, most), true) } else { (log, false) }
 }
 
 /// As it stands in a file.

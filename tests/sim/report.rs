@@ -49,10 +49,17 @@ pub(crate) fn run_all(plans: impl Iterator<Item = Plan>) {
 fn fail(plan: Plan, found: &Violation) -> ! {
     let Violation { stream, at, check, text } = found;
     println!("FAILED: {check}: s{stream} at {at} ns: {text}");
-    println!("SEED={} HOURS={} STREAMS={} MIX={:?} brings it again", plan.seed, plan.hours(), plan.streams, plan.mix);
+    println!(
+        "SEED={} HOURS={} STREAMS={} MIX={:?} brings it again",
+        plan.seed,
+        plan.hours(),
+        plan.streams,
+        plan.mix
+    );
     let (log, alone) = replay::explain(plan, found, PATIENCE);
     let body = replay::render(&log);
-    let folder = std::env::var("SIM_OUT").unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").to_owned());
+    let folder =
+        std::env::var("SIM_OUT").unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").to_owned());
     let path = format!("{folder}/sim-seed{}-s{stream}.log", plan.seed);
     let head = format!("# seed {}, {check}: {text}\n", plan.seed);
     std::fs::write(&path, format!("{head}{body}")).expect("the log can be written");

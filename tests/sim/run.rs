@@ -54,13 +54,14 @@ pub(crate) struct Simulation {
 impl Simulation {
     pub(crate) fn new(plan: Plan) -> Self {
         let dense = plan.mix == Mix::Dense;
-        let mut schedule = Schedule::new(plan.mix.grid_ns());
         let actors = (0..plan.streams).map(|index| {
             let mut rng = Rng::new(plan.seed, index as u64 + 1);
             let config = profile::stream(plan.mix, index, &mut rng);
             Actor::new(index, rng, config, dense)
         });
         let mut actors: Vec<Actor> = actors.collect();
+        let grid = |actor: &Actor| plan.mix.grid_ns(actor.config.packet_timeout_ms);
+        let mut schedule = Schedule::new(plan.mix.grid_ns(0), actors.iter().map(grid));
         let mut rig = Rig::new(plan.streams, plan.recorded);
         for actor in &mut actors {
             actor.begin(&mut rig, &mut schedule);

@@ -69,7 +69,10 @@ impl Entry {
     /// One number of the same order: whole entries are slow to compare.
     fn pack(self) -> u128 {
         let Self { at, whose, what, source, arg } = self;
-        let rest = u64::from(whose) << 40 | (what as u64) << 36 | u64::from(source & 15) << 32 | u64::from(arg);
+        let rest = u64::from(whose) << 40
+            | (what as u64) << 36
+            | u64::from(source & 15) << 32
+            | u64::from(arg);
         u128::from(at) << 64 | u128::from(rest)
     }
 
@@ -84,17 +87,20 @@ impl Entry {
 #[derive(Debug)]
 pub(crate) struct Schedule {
     heap: BinaryHeap<Reverse<u128>>,
-    grid_ns: u64,
+    /// The engine's, and of each stream.
+    grids_ns: Vec<u64>,
 }
 
 impl Schedule {
-    pub(crate) fn new(grid_ns: u64) -> Self {
-        Self { heap: BinaryHeap::new(), grid_ns }
+    pub(crate) fn new(engine_ns: u64, streams_ns: impl Iterator<Item = u64>) -> Self {
+        let grids_ns = std::iter::once(engine_ns).chain(streams_ns).collect();
+        Self { heap: BinaryHeap::new(), grids_ns }
     }
 
-    /// At the next moment of the grid.
+    /// At the next moment of its grid.
     pub(crate) fn push(&mut self, mut entry: Entry) {
-        entry.at = entry.at.div_ceil(self.grid_ns) * self.grid_ns;
+        let grid_ns = self.grids_ns[entry.whose as usize];
+        entry.at = entry.at.div_ceil(grid_ns) * grid_ns;
         self.heap.push(Reverse(entry.pack()));
     }
 

@@ -167,8 +167,15 @@ impl Input {
         }
     }
 
-    /// The epoch is over.
-    pub(crate) fn ends(&mut self) {
+    /// The epoch is over. One that was long without a packet was no good one.
+    pub(crate) fn ends(&mut self, now: u64) {
+        let (last, usual) = match self.stamp {
+            Some(stamp) => (stamp, self.packet_timeout_ns),
+            None => (self.since, self.connect_timeout_ns / 2),
+        };
+        if self.epoch.is_some() && now > last + usual {
+            self.bad_at = now;
+        }
         for line in self.cur.iter_mut().chain(&mut self.old) {
             line.dead |= Some(line.epoch) == self.epoch;
         }
@@ -209,7 +216,9 @@ impl Stream {
             config.inputs.iter().map(|input| Input::of(input, timeout, now)).collect();
         inputs.sort_by_key(|input| input.p);
         let rules: Vec<_> = config.inputs.iter().filter_map(|i| i.health.as_deref()).collect();
-        let rules = || rules.iter().copied().chain(config.health.as_deref()).chain(engine.health.as_deref());
+        let rules = || {
+            rules.iter().copied().chain(config.health.as_deref()).chain(engine.health.as_deref())
+        };
         let only_fixed = |rules: &changeover::HealthConfig| {
             *rules == changeover::HealthConfig { silence: Silence::Fixed, ..Default::default() }
         };
