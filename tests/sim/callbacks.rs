@@ -54,10 +54,9 @@ pub(crate) fn called_back(shared: &Mutex<Callbacks>, engine: &Engine, id: &str, 
             let _ = engine.report_input_error(id, p, None, "from a callback");
         }
         Some(Prank::Switch(p)) => _ = engine.switch_input(id, p),
+        Some(Prank::Unregister) if engine.unregister(id).is_err() => {}
         Some(Prank::Unregister) => {
-            if engine.unregister(id).is_ok() {
-                shared.lock().expect("no panic inside").unregistered.push(id.to_owned());
-            }
+            shared.lock().expect("no panic inside").unregistered.push(id.to_owned());
         }
     }
 }

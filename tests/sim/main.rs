@@ -4,7 +4,8 @@
 //!
 //! `scripts/sim` runs it for long; what it needs stands in the environment: `SIM_SEED`, `SIM_HOURS`
 //! (of all streams together), `SIM_STREAMS`, `SIM_MIX` (`dense` or `long`), `SIM_RUNS` (so many
-//! seeds from the first), `SIM_REPLAY` (a log), `SIM_OUT` (where a failure's log goes). Without
+//! seeds from the first), `SIM_REPLAY` (a log), `SIM_OUT` (where a failure's log goes),
+//! `SIM_PATIENCE` (so many seconds it is shortened). Without
 //! them it is a short run. A failure names its seed and the shortest log that shows it.
 
 mod actors;

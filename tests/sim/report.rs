@@ -6,8 +6,8 @@ use crate::replay;
 use crate::rig::Violation;
 use crate::run::{Plan, resident_mib, run_caught};
 
-/// So long a failure's log is shortened.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// So many seconds a failure's log is shortened.
+const PATIENCE_S: u64 = 60;
 
 /// Runs plan after plan; panics at the first failure.
 pub(crate) fn run_all(plans: impl Iterator<Item = Plan>) {
@@ -34,7 +34,8 @@ pub(crate) fn run_all(plans: impl Iterator<Item = Plan>) {
         println!("  {:>10}  packets", outcome.rig.packets);
         println!("  {:>10}  events", outcome.rig.last_event);
         println!(
-            "seed {}: ok, {:.0} stream-hours in {took:.1} s ({:.0} a second), resident {:.1} MiB, sum {:016x}",
+            "seed {}: ok, {:.0} stream-hours in {took:.1} s ({:.0} a second), resident {:.1} MiB, \
+             sum {:016x}",
             plan.seed,
             plan.hours(),
             plan.hours() / took.max(1e-9),
@@ -56,7 +57,8 @@ fn fail(plan: Plan, found: &Violation) -> ! {
         plan.streams,
         plan.mix
     );
-    let (log, alone) = replay::explain(plan, found, PATIENCE);
+    let patience = crate::from_environment("SIM_PATIENCE", PATIENCE_S);
+    let (log, alone) = replay::explain(plan, found, Duration::from_secs(patience));
     let body = replay::render(&log);
     let folder =
         std::env::var("SIM_OUT").unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").to_owned());

@@ -40,7 +40,7 @@ pub(crate) fn judge_probe(stream: &Stream, p: i32, now: u64) -> Wrong {
     let hard = |(_, cause): &(u64, SwitchReason)| {
         matches!(cause, SwitchReason::Timeout | SwitchReason::Error)
     };
-    let Some((failed_at, _)) = input.degraded.filter(hard) else { return None };
+    let (failed_at, _) = input.degraded.filter(hard)?;
     let since = failed_at.max(input.probe_bad_at.unwrap_or(0));
     let early = now < since + stream.spans.probe_cooldown_ns;
     if early && input.edited_at < since {
