@@ -9,14 +9,12 @@
 //! # Orderings
 //! | field | writers | readers | guarantee |
 //! |---|---|---|---|
-//! | `packets`, `bytes`, `frames_lost` .. `gaps` | its recorder, relaxed | monitor, relaxed | each exact on its own; a sample may be torn between them |
-//! | `last` | its recorder, release | monitor, acquire | a monitor that sees this stamp sees the packets counted before it |
+//! | `last`, `bytes`, `frames_lost` .. `gaps` | its recorder, relaxed | monitor, relaxed | each exact on its own; a sample may be torn between them |
+//! | `packets` | its recorder, after all of these, release | monitor, before all of these, acquire | a monitor that sees a packet sees its stamp |
 //! | `flags` | control plane and cutting producers, SeqCst CAS | recorder, acquire; all others SeqCst | see [`crate::handover`] |
 //! | `bytes` of a by-id cell ([`Cell::home`]) | control plane, release | by-id calls, acquire | who finds the home finds it opened |
 //! | `peer` | control plane, before it arms; release | whoever completes a cut, acquire, and re-checks `flags` | the word belongs to the arming that `flags` names |
 //! | `next` | the producer that cleared the watch bit, and the monitor that drains | – | a node is pushed once: 0 -> linked by CAS |
-
-use std::mem::{align_of, size_of};
 
 pub(crate) use crate::flags::{Flags, Gate};
 use crate::sync::{Atomic, AtomicU32, AtomicU64, Ordering};
@@ -25,6 +23,7 @@ use crate::types::{Nanos, Packet, Tracks};
 /// One producer's line.
 #[repr(C, align(64))]
 #[derive(Debug)]
+#[cfg_attr(loom, derive(Default))]
 pub(crate) struct Cell {
     /// Stamp of the last packet, ns ([`crate::publish::PRECISE`] marks a clock reading).
     pub(crate) last: AtomicU64,
@@ -149,17 +148,19 @@ impl Sum {
         let add = |word: &AtomicU64, n: u64| {
             word.store(word.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
         };
-        add(&cell.packets, self.packets);
+        cell.last.store(stamp, Ordering::Relaxed);
         add(&cell.bytes, self.bytes);
         if self.frames_lost | self.keys_tracks != 0 {
             add(&cell.frames_lost, self.frames_lost);
             add(&cell.keys_tracks, self.keys_tracks);
         }
-        // Release pairs with the monitor's acquire: who sees the stamp sees the count.
-        cell.last.store(stamp, Ordering::Release);
+        let packets = cell.packets.load(Ordering::Relaxed).wrapping_add(self.packets);
+        // Release pairs with the monitor's acquire: who sees the packets sees their stamp.
+        cell.packets.store(packets, Ordering::Release);
     }
 }
 
+#[cfg(not(loom))]
 const _: () = assert!(size_of::<Cell>() == 64 && align_of::<Cell>() == 64);
 // A word that took `atomic`'s spin lock would not be wait-free.
 const _: () = assert!(Atomic::<Flags>::is_lock_free());

@@ -2,10 +2,7 @@
 //! monitor's inbox and its wake-up, the policy in force, counters.
 
 use std::collections::{BTreeMap, HashMap};
-use std::thread::Thread;
 use std::time::{Duration, Instant};
-
-use crossbeam_queue::SegQueue;
 
 use crate::clock::Clock;
 use crate::config::{EngineConfig, Policy};
@@ -20,7 +17,8 @@ use crate::slab::Cells;
 use crate::spans::ms_to_ns;
 use crate::stats::Stats;
 use crate::stream::{Stream, learned_floor_ms};
-use crate::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, OnceLock, Ordering, Weak};
+use crate::sync::thread::Thread;
+use crate::sync::{Arc, AtomicBool, AtomicU64, Condvar, Mutex, OnceLock, Ordering, SegQueue, Weak};
 use crate::types::{Nanos, StreamKey};
 
 pub(crate) struct Core {

@@ -26,6 +26,7 @@ pub(crate) enum Gate {
 /// The flag word: gate (3 bits), watch bit, aligned bit (the cut fell on a keyframe), learn bit
 /// (its gaps are wanted), tag (26 bits: names the epoch, engine-wide), cut number (32 bits).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, NoUninit)]
+#[cfg_attr(loom, derive(Default))]
 #[repr(transparent)]
 pub(crate) struct Flags(u64);
 

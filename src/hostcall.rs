@@ -5,7 +5,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-thread_local! {
+crate::sync::thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 

@@ -82,6 +82,8 @@ mod life;
 mod machine;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(all(loom, test))]
+mod models;
 mod monitor;
 mod notify;
 mod plane;

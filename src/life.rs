@@ -1,6 +1,5 @@
 //! An engine's life: its threads, and its end.
 
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::config::StreamConfig;
@@ -11,6 +10,7 @@ use crate::hostcall;
 use crate::machine::Machine;
 use crate::monitor::{self, Monitor};
 use crate::stream::{Inner, Stream};
+use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, AtomicBool, Mutex, Ordering};
 use crate::types::{Priority, StreamKey};
 use crate::workers::{Workers, spawn};
@@ -45,17 +45,17 @@ pub struct ShutdownReport {
 }
 
 /// The monitor thread's life.
-fn monitor_thread(core: Arc<Core>, workers: &Arc<Workers>, stop: &AtomicBool) {
+pub(crate) fn monitor_thread(core: Arc<Core>, workers: &Arc<Workers>, stop: &AtomicBool) {
     crate::clock::sharpen_sleep();
     let mut monitor = Monitor::new(Arc::clone(&core));
     while !stop.load(Ordering::Acquire) {
         workers.expire(core.clock.now());
         match monitor.turn(workers.next_deadline()) {
-            None => std::thread::park(),
+            None => thread::park(),
             Some(at) => {
                 let ahead = at.saturating_sub(core.clock.now());
                 if ahead > 0 {
-                    std::thread::park_timeout(Duration::from_nanos(ahead));
+                    thread::park_timeout(Duration::from_nanos(ahead));
                 }
             }
         }

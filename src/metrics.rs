@@ -9,7 +9,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::core::Core;
 use crate::stats::EngineStats;
-use crate::sync::AtomicU64;
+use crate::sync::unmodelled::AtomicU64;
 use crate::types::Priority;
 
 type StreamLabels = [(&'static str, String); 1];

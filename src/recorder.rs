@@ -261,15 +261,16 @@ impl fmt::Debug for Recorder {
 #[inline]
 pub(crate) fn count(cell: &Cell, bytes: u32, more: u64, stamp: u64) {
     // Plain loads and stores: the cell has one writer.
-    let packets = cell.packets.load(Ordering::Relaxed) + 1;
-    cell.packets.store(packets, Ordering::Relaxed);
+    cell.last.store(stamp, Ordering::Relaxed);
     let bytes = cell.bytes.load(Ordering::Relaxed) + u64::from(bytes);
     cell.bytes.store(bytes, Ordering::Relaxed);
     if more != 0 {
         cell.count_more(more);
     }
-    // Release pairs with the monitor's acquire: who sees the stamp sees the count.
-    cell.last.store(stamp, Ordering::Release);
+    let packets = cell.packets.load(Ordering::Relaxed) + 1;
+    // Release pairs with the monitor's acquire: who sees the packet sees its stamp, too. The other
+    // way round the packet would prove a silent input, and its time prove the opposite.
+    cell.packets.store(packets, Ordering::Release);
 }
 
 /// What a plain word answers.
@@ -348,11 +349,12 @@ pub(crate) fn record_by_id(core: &Core, index: CellIndex) -> Verdict {
 
 #[inline]
 fn count_by_id(cell: &Cell, now: Nanos) {
-    cell.packets.fetch_add(1, Ordering::Relaxed);
     // Never backwards, though several threads stamp. Most packets of a tick find it there.
     if cell.last.load(Ordering::Relaxed) < now {
-        cell.last.fetch_max(now, Ordering::Release);
+        cell.last.fetch_max(now, Ordering::Relaxed);
     }
+    // Release, as in `count`.
+    cell.packets.fetch_add(1, Ordering::Release);
 }
 
 #[cold]

@@ -21,21 +21,28 @@ mod parts;
 use std::cell::RefCell;
 use std::hash::BuildHasher as _;
 
-use arc_swap::{ArcSwap, Cache};
-use crossbeam_epoch::{Atomic as EpochAtomic, Collector, Guard, LocalHandle, Owned, Shared};
-
 use self::parts::Id;
 pub(crate) use self::parts::RouteInputs;
 use crate::slab::CellIndex;
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering, Weak};
+use crate::sync::epoch::{
+    self, Atomic as EpochAtomic, Collector, Guard, LocalHandle, Owned, Shared,
+};
+use crate::sync::{Arc, ArcSwap, AtomicU64, Cache, Mutex, Ordering, Weak, thread_local};
 use crate::types::{Priority, StreamKey};
 
-const FIRST_SLOTS: usize = 64;
+const FIRST_SLOTS: usize = if cfg!(loom) { 4 } else { 64 };
 /// In the place of a route that was removed: look-ups go on past it.
 const REMOVED: usize = 1;
+/// Seeded per engine.
+#[cfg(not(loom))]
+type Hashing = foldhash::fast::RandomState;
+/// The same in every run: loom runs a model again and again, and compares.
+#[cfg(loom)]
+type Hashing = foldhash::fast::FixedState;
+
 pub(crate) struct Routes {
     table: Arc<ArcSwap<Table>>,
-    hasher: foldhash::fast::RandomState,
+    hasher: Hashing,
     collector: Collector,
     /// Tells the threads that the engine is still there.
     alive: Arc<()>,
@@ -86,7 +93,7 @@ impl Routes {
     pub(crate) fn new() -> Self {
         Self {
             table: Arc::new(ArcSwap::from_pointee(Table::of(FIRST_SLOTS))),
-            hasher: foldhash::fast::RandomState::default(),
+            hasher: Hashing::default(),
             collector: Collector::new(),
             alive: Arc::new(()),
             editor: Mutex::new(Editor { taken: 0, routes: 0, old: Vec::new() }),
@@ -331,7 +338,7 @@ impl Table {
 impl Drop for Routes {
     fn drop(&mut self) {
         // SAFETY: `&mut self`: no look-up and no editor exists.
-        let guard = unsafe { crossbeam_epoch::unprotected() };
+        let guard = unsafe { epoch::unprotected() };
         for slot in &self.table.load().slots {
             let route = slot.route.load(Ordering::Relaxed, guard);
             if !route.is_null() {

@@ -30,13 +30,13 @@ const OFFSET_BITS: u32 = 16;
 
 /// Chunks double from 64 KiB to 4 MiB: making a chunk writes it, and no registration is to pay
 /// for more than that.
-const FIRST_CHUNK: u32 = 1024;
-const DOUBLINGS: u32 = 6;
+const FIRST_CHUNK: u32 = if cfg!(loom) { 4 } else { 1024 };
+const DOUBLINGS: u32 = if cfg!(loom) { 0 } else { 6 };
 const LARGEST_CHUNK: u32 = FIRST_CHUNK << DOUBLINGS;
 /// The cells in the chunks that are smaller than that.
 const IN_SMALLER: u32 = FIRST_CHUNK * ((1 << DOUBLINGS) - 1);
-/// For 268 million cells.
-const CHUNKS: usize = DOUBLINGS as usize + 4096;
+/// For 268 million cells. (A model has a few: loom keeps a book on each word.)
+const CHUNKS: usize = DOUBLINGS as usize + if cfg!(loom) { 4 } else { 4096 };
 const END: u32 = u32::MAX;
 const PAGE: usize = 4096;
 
@@ -89,9 +89,10 @@ fn chunk_layout(chunk: usize) -> Layout {
 
 /// Whole pages: a chunk holds 1,024 cells or a multiple.
 fn marks_size(chunk: usize) -> usize {
-    cells_in(chunk) * size_of::<AtomicU32>()
+    (cells_in(chunk) * size_of::<AtomicU32>()).next_multiple_of(PAGE)
 }
 
+#[cfg(not(loom))]
 const _: () = assert!((FIRST_CHUNK as usize * size_of::<AtomicU32>()).is_multiple_of(PAGE));
 
 /// Which chunk a cell stands in, and where.
@@ -123,6 +124,7 @@ fn count_of(index: CellIndex) -> usize {
     before + offset
 }
 
+#[cfg(not(loom))]
 const _: () = assert!(LARGEST_CHUNK == 1 << OFFSET_BITS);
 
 impl Cells {
@@ -131,7 +133,10 @@ impl Cells {
         let nobody = Entry { owners: 0, stream: StreamKey { slot: 0, generation: 0 } };
         let cells = Self {
             published: CachePadded::new(AtomicU64::new(0)),
+            #[cfg(not(loom))]
             chunks: [const { AtomicPtr::new(std::ptr::null_mut()) }; CHUNKS],
+            #[cfg(loom)]
+            chunks: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
             told: AtomicU32::new(END),
             book: Mutex::new(Book {
                 entries: vec![nobody],
@@ -157,6 +162,8 @@ impl Cells {
             }
             let first = memory.wrapping_add(marks_size(chunk)).cast::<Cell>();
             book.allocations.push(AtomicPtr::new(memory));
+            #[cfg(loom)]
+            model::make(first, cells_in(chunk));
             // Release pairs with the acquire in `get`. The book is locked, so nobody else installs
             // this chunk.
             self.chunks[chunk].store(first, Ordering::Release);
@@ -301,6 +308,23 @@ impl Cells {
     }
 }
 
+/// loom's words are not made by zeroes.
+#[cfg(loom)]
+mod model {
+    use super::{AtomicU32, Cell};
+
+    pub(super) fn make(first: *mut Cell, cells: usize) {
+        for at in 0..cells {
+            // SAFETY: within the allocation of a chunk of so many cells, which nobody else has; and
+            // a mark stands before the first cell for each.
+            unsafe {
+                first.add(at).write(Cell::default());
+                first.cast::<AtomicU32>().sub(at + 1).write(AtomicU32::new(0));
+            }
+        }
+    }
+}
+
 /// Where the allocation of a chunk begins whose first cell this is.
 fn allocation(first: *mut Cell, chunk: usize) -> *mut u8 {
     first.cast::<u8>().wrapping_sub(marks_size(chunk))
@@ -308,8 +332,8 @@ fn allocation(first: *mut Cell, chunk: usize) -> *mut u8 {
 
 impl Drop for Cells {
     fn drop(&mut self) {
-        for (chunk, base) in self.chunks.iter_mut().enumerate() {
-            let base = *base.get_mut();
+        for (chunk, base) in self.chunks.iter().enumerate() {
+            let base = base.load(Ordering::Relaxed);
             if !base.is_null() {
                 // SAFETY: allocated in `ensure_chunk` with this layout; whoever holds a cell
                 // holds the engine's shared part and so keeps `self` alive.
@@ -319,7 +343,7 @@ impl Drop for Cells {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::sync::{AtomicU64, Ordering::Relaxed};
+use crate::sync::{AtomicU64, Ordering::Relaxed, unmodelled};
 use crate::types::Nanos;
 
 /// Four buckets to an octave: a percentile is at most 25 % above the true value.
@@ -17,7 +17,7 @@ pub(crate) struct Stats {
     pub(crate) stuck_calls: AtomicU64,
     late_last: AtomicU64,
     late_max: AtomicU64,
-    late: Box<[AtomicU64; BUCKETS]>,
+    late: Box<[unmodelled::AtomicU64; BUCKETS]>,
 }
 
 /// The engine's counters at one moment. Times are nanoseconds.
@@ -60,7 +60,7 @@ impl Default for Stats {
             stuck_calls: AtomicU64::new(0),
             late_last: AtomicU64::new(0),
             late_max: AtomicU64::new(0),
-            late: Box::new([const { AtomicU64::new(0) }; BUCKETS]),
+            late: Box::new([const { unmodelled::AtomicU64::new(0) }; BUCKETS]),
         }
     }
 }
@@ -69,13 +69,13 @@ impl Stats {
     /// A deadline was looked at `late` after its time. The monitor only: one writer, so that no look
     /// waits for a locked addition.
     pub(crate) fn looked(&self, late: Nanos) {
-        let add = |count: &AtomicU64| count.store(count.load(Relaxed) + 1, Relaxed);
-        add(&self.deadlines);
+        self.deadlines.store(self.deadlines.load(Relaxed) + 1, Relaxed);
         self.late_last.store(late, Relaxed);
         if self.late_max.load(Relaxed) < late {
             self.late_max.store(late, Relaxed);
         }
-        add(&self.late[bucket(late)]);
+        let count = &self.late[bucket(late)];
+        count.store(count.load(Relaxed) + 1, Relaxed);
     }
 
     pub(crate) fn snapshot(&self, streams: u64, tick_ns: u64, dropped: u64) -> EngineStats {

@@ -1,10 +1,24 @@
 //! The one place that names the shared-memory primitives, so that a model checker can take their
-//! place: atomics, `Arc`, locks, thread parking.
+//! place: atomics, `Arc`, locks, threads and parking, and the lock-free parts taken from other
+//! crates.
+//!
+//! Built with `--cfg loom`, the names stand for those of `sync/model.rs` and the models of
+//! `src/models` run the crate's own code under loom (`scripts/models`).
 
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+#[cfg(loom)]
+mod model;
+
+/// Words that models do not look into: counts that are shown and decide nothing, and marks that go
+/// with an `Arc`, whose own counters order them.
+pub(crate) mod unmodelled {
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
+}
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
-use std::time::Instant;
+#[cfg(loom)]
+pub(crate) use self::model::*;
+#[cfg(not(loom))]
+pub(crate) use self::real::*;
 
 /// Has a line brought near, without waiting for it. It changes nothing but the time.
 #[inline]
@@ -20,33 +34,52 @@ pub(crate) fn prefetch<T>(place: &T) {
     let _ = place;
 }
 
-/// A typed atomic; every use asserts at compile time that it is lock-free.
-pub(crate) use atomic::Atomic;
-pub(crate) use parking_lot::{Mutex, MutexGuard};
+#[cfg(not(loom))]
+mod real {
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence,
+    };
+    pub(crate) use std::thread_local;
+    use std::time::Instant;
 
-/// A condition variable for [`Mutex`].
-#[derive(Debug, Default)]
-pub(crate) struct Condvar(parking_lot::Condvar);
+    pub(crate) use arc_swap::{ArcSwap, Cache};
+    /// A typed atomic; every use asserts at compile time that it is lock-free.
+    pub(crate) use atomic::Atomic;
+    pub(crate) use crossbeam_epoch as epoch;
+    pub(crate) use crossbeam_queue::SegQueue;
+    pub(crate) use parking_lot::{Mutex, MutexGuard};
 
-impl Condvar {
-    pub(crate) const fn new() -> Self {
-        Self(parking_lot::Condvar::new())
+    /// Threads, and how they wait.
+    pub(crate) mod thread {
+        pub(crate) use std::thread::{
+            Builder, JoinHandle, Thread, park, park_timeout, sleep, yield_now,
+        };
     }
 
-    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-        self.0.wait(guard);
-    }
+    /// A condition variable for [`Mutex`].
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(parking_lot::Condvar);
 
-    /// Waits up to the instant; answers whether the time is over.
-    pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, until: Instant) -> bool {
-        self.0.wait_until(guard, until).timed_out()
-    }
+    impl Condvar {
+        pub(crate) const fn new() -> Self {
+            Self(parking_lot::Condvar::new())
+        }
 
-    pub(crate) fn notify_one(&self) {
-        self.0.notify_one();
-    }
+        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+            self.0.wait(guard);
+        }
 
-    pub(crate) fn notify_all(&self) {
-        self.0.notify_all();
+        /// Waits up to the instant; answers whether the time is over.
+        pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, until: Instant) -> bool {
+            self.0.wait_until(guard, until).timed_out()
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
     }
 }

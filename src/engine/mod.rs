@@ -60,9 +60,13 @@ impl Engine {
     fn stream(&self, id: &str) -> Result<Arc<Stream>, Error> {
         match self.core().by_id(id) {
             Some(stream) => Ok(stream),
-            None if self.core().is_closed() => Err(Error::ShutDown),
-            None => Err(unknown_stream(id)),
+            None => Err(self.gone(id)),
         }
+    }
+
+    /// What a call for a stream that is not there answers.
+    fn gone(&self, id: &str) -> Error {
+        if self.core().is_closed() { Error::ShutDown } else { unknown_stream(id) }
     }
 
     /// Starts supervising a stream. Its best input is started (or, hot, awaited) by the monitor;
@@ -447,8 +451,15 @@ impl Engine {
 
     fn known_input(&self, id: &str, priority: Priority) -> Result<Arc<Stream>, Error> {
         let stream = self.stream(id)?;
-        let known = stream.inner.lock().declared(priority).is_some();
-        if known { Ok(stream) } else { Err(unknown_input(id, priority)) }
+        {
+            let inner = stream.inner.lock();
+            if stream.is_gone() {
+                // Unregistered since it was found: it has no inputs any more.
+                return Err(self.gone(id));
+            }
+            inner.declared(priority).ok_or_else(|| unknown_input(id, priority))?;
+        }
+        Ok(stream)
     }
 }
 

@@ -273,7 +273,7 @@ pub(super) struct Foreign {
     pub(super) user_data: *mut c_void,
     destroy: Option<extern "C" fn(user_data: *mut c_void)>,
     /// The call that brought it has worked: it is ours to let go of.
-    owned: crate::sync::AtomicBool,
+    owned: crate::sync::unmodelled::AtomicBool,
 }
 
 // SAFETY: the header says that callbacks, and `destroy`, are called from other threads: what the
@@ -287,7 +287,7 @@ impl Foreign {
         user_data: *mut c_void,
         destroy: Option<extern "C" fn(user_data: *mut c_void)>,
     ) -> Self {
-        Self { user_data, destroy, owned: crate::sync::AtomicBool::new(false) }
+        Self { user_data, destroy, owned: crate::sync::unmodelled::AtomicBool::new(false) }
     }
 
     /// From now on `destroy` will be called.

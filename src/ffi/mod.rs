@@ -16,6 +16,8 @@ mod events;
 mod eyes;
 mod foreign;
 mod hand;
+#[cfg(all(loom, test))]
+mod models;
 mod operator;
 mod owed;
 mod record;

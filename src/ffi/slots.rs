@@ -33,11 +33,11 @@ use super::tenant::Tenant;
 use crate::cell::Cell;
 use crate::clock::system_ns;
 use crate::slab::{Cells, LOAN_BITS};
-use crate::sync::{Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+use crate::sync::{Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence, thread};
 use crate::types::Nanos;
 
 /// Engines that a process can have at a time.
-pub(super) const MAX_ENGINES: usize = 256;
+pub(super) const MAX_ENGINES: usize = if cfg!(loom) { 1 } else { 256 };
 
 const INDEX_BITS: u32 = 26;
 const SLOT_BITS: u32 = 8;
@@ -116,19 +116,35 @@ struct Slot {
     users: [CachePadded<AtomicU32>; DOORS],
 }
 
-static SLOTS: [CachePadded<Slot>; MAX_ENGINES] = [const {
-    CachePadded::new(Slot {
-        cells: CachePadded::new(AtomicPtr::new(null_mut())),
-        memory: AtomicPtr::new(null_mut()),
-        tenant: AtomicPtr::new(null_mut()),
-        claimed: AtomicBool::new(false),
-        left_ns: AtomicU64::new(0),
-        pid: AtomicU32::new(0),
-        last_pid: AtomicU32::new(0),
-        generation: AtomicU32::new(1),
-        users: [const { CachePadded::new(AtomicU32::new(0)) }; DOORS],
-    })
-}; MAX_ENGINES];
+/// A slot that never had an engine. (A macro: in a model this is no constant.)
+macro_rules! new_slot {
+    () => {
+        CachePadded::new(Slot {
+            cells: CachePadded::new(AtomicPtr::new(null_mut())),
+            memory: AtomicPtr::new(null_mut()),
+            tenant: AtomicPtr::new(null_mut()),
+            claimed: AtomicBool::new(false),
+            left_ns: AtomicU64::new(0),
+            pid: AtomicU32::new(0),
+            last_pid: AtomicU32::new(0),
+            generation: AtomicU32::new(1),
+            users: [
+                CachePadded::new(AtomicU32::new(0)),
+                CachePadded::new(AtomicU32::new(0)),
+                CachePadded::new(AtomicU32::new(0)),
+                CachePadded::new(AtomicU32::new(0)),
+            ],
+        })
+    };
+}
+
+#[cfg(not(loom))]
+static SLOTS: [CachePadded<Slot>; MAX_ENGINES] = [const { new_slot!() }; MAX_ENGINES];
+
+#[cfg(loom)]
+loom::lazy_static! {
+    static ref SLOTS: [CachePadded<Slot>; MAX_ENGINES] = [new_slot!()];
+}
 
 /// A recorder's cell, and the slab with the time to stamp with.
 pub(super) struct Lent {
@@ -298,7 +314,7 @@ pub(super) fn evict(parts: Parts) -> Option<Arc<Tenant>> {
         while door.load(Ordering::SeqCst) != 0 {
             looks += 1;
             // One that was preempted inside may have a lower priority than this thread.
-            if looks < 100 { std::thread::yield_now() } else { std::thread::sleep(NAP) }
+            if looks < 100 { thread::yield_now() } else { thread::sleep(NAP) }
         }
     }
     // SAFETY: out of `Arc::into_raw`, and taken out of the slot by this call alone.
@@ -340,6 +356,7 @@ pub(super) fn next_mark(slot: usize, kind: Kind) -> u32 {
     (kind as u32) << LOAN_BITS | generation
 }
 
+#[cfg(not(loom))]
 const _: () =
     assert!(INDEX_BITS + SLOT_BITS + LOAN_BITS + 4 == 64 && 1 << SLOT_BITS == MAX_ENGINES);
 

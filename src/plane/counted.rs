@@ -28,10 +28,9 @@ impl Plane {
             }
             for producer in found.producers() {
                 let cell = cells.get(producer);
-                // Acquire pairs with the recorder's release: packets counted before this stamp
-                // are in the count read next.
-                let raw = cell.last.load(Acquire);
+                // The count first: of a packet that it has, the stamp is read next.
                 let counted = counts(cell);
+                let raw = cell.last.load(Relaxed);
                 if counted.packets > 0 {
                     latest(raw);
                 }
@@ -43,8 +42,9 @@ impl Plane {
             }
             if let Some((by_id, before)) = found.by_id {
                 let cell = cells.get(by_id);
-                let raw = cell.last.load(Acquire);
-                let heard = cell.packets.load(Relaxed).wrapping_sub(before);
+                // Acquire pairs with the caller's release: the count before its stamp.
+                let heard = cell.packets.load(Acquire).wrapping_sub(before);
+                let raw = cell.last.load(Relaxed);
                 if heard > 0 {
                     latest(raw);
                 }

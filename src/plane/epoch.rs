@@ -68,10 +68,12 @@ pub(super) fn attach(cells: &Cells, by_id: CellIndex, home: CellIndex) -> (CellI
 
 /// What one cell has counted.
 pub(super) fn counts(cell: &Cell) -> Counts {
+    // Acquire pairs with the recorder's release: what belongs to these packets is read after it.
+    let packets = cell.packets.load(Acquire);
     let (frames_lost, keys_tracks) =
         (cell.frames_lost.load(Relaxed), cell.keys_tracks.load(Relaxed));
     Counts {
-        packets: cell.packets.load(Relaxed),
+        packets,
         bytes: cell.bytes.load(Relaxed),
         frames: frames_lost as u32,
         lost: (frames_lost >> 32) as u32,

@@ -113,6 +113,12 @@ impl Plane {
         }
     }
 
+    /// Where the words of the open epochs stand.
+    #[cfg(all(loom, test))]
+    pub(crate) fn homes(&self) -> Vec<CellIndex> {
+        self.epochs.iter().map(|found| found.home).collect()
+    }
+
     /// Whether an open epoch's word stands in this cell.
     pub(crate) fn is_home(&self, cell: CellIndex) -> bool {
         self.epochs.iter().any(|found| found.home == cell)

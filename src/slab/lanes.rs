@@ -8,10 +8,11 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::{CellIndex, count_of};
+#[cfg(not(loom))]
 use crate::sync::{AtomicU32, Ordering};
 
 /// Cells on a page.
-pub(super) const PAGE_CELLS: CellIndex = 64;
+pub(super) const PAGE_CELLS: CellIndex = if cfg!(loom) { 4 } else { 64 };
 const LANES: usize = 8;
 /// Free cells of other lanes that are worth being taken before new pages are.
 const MANY: usize = 4096;
@@ -20,7 +21,14 @@ const MANY: usize = 4096;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LaneNumber(u8);
 
+/// The calling thread's. (In a model all are in the first: lanes are about caches.)
+#[cfg(loom)]
+pub(super) fn mine() -> LaneNumber {
+    LaneNumber(0)
+}
+
 /// The calling thread's.
+#[cfg(not(loom))]
 pub(super) fn mine() -> LaneNumber {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     thread_local! {

@@ -2,13 +2,11 @@
 //! goes from one engine to the next.
 
 use std::collections::VecDeque;
-use std::mem::size_of;
 
 use super::lanes::Lanes;
-use super::{
-    CHUNKS, CellIndex, Cells, DOUBLINGS, END, FIRST_CHUNK, allocation, chunk_layout, count_of,
-    locate, nth,
-};
+use super::{CHUNKS, CellIndex, Cells, DOUBLINGS, END, FIRST_CHUNK, count_of, locate, nth};
+#[cfg(not(loom))]
+use super::{allocation, chunk_layout};
 use crate::cell::Cell;
 use crate::flags::Gate;
 use crate::sync::{AtomicU32, Ordering};
@@ -133,6 +131,7 @@ impl Cells {
 
 /// All cells and marks of an installed chunk become zero, as they were made. Not by writing, where
 /// the system does it by taking the pages back.
+#[cfg(not(loom))]
 fn zero(first: *mut Cell, chunk: usize) {
     let (base, bytes) = (allocation(first, chunk), chunk_layout(chunk).size());
     #[cfg(target_os = "linux")]
@@ -147,6 +146,20 @@ fn zero(first: *mut Cell, chunk: usize) {
     for word in 0..bytes / size_of::<AtomicU32>() {
         // SAFETY: within the chunk, which is made of atomic words.
         unsafe { &*words.add(word) }.store(0, Ordering::Relaxed);
+    }
+}
+
+/// loom's words are not zeroed as memory: those that late callers look at are, one by one.
+#[cfg(loom)]
+fn zero(first: *mut Cell, chunk: usize) {
+    for at in 0..super::cells_in(chunk) {
+        // SAFETY: within an installed chunk, and its marks before.
+        let (cell, mark) = unsafe { (&*first.add(at), &*Cells::mark_at(first, at)) };
+        mark.store(0, Ordering::Relaxed);
+        cell.flags.store(crate::flags::Flags::default(), Ordering::Relaxed);
+        cell.packets.store(0, Ordering::Relaxed);
+        cell.last.store(0, Ordering::Relaxed);
+        cell.next.store(0, Ordering::Relaxed);
     }
 }
 

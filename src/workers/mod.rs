@@ -13,7 +13,7 @@ use crate::core::Core;
 use crate::driver::{Answer, CallRunner, DriverCall, IngestDriver, Job, StartCall};
 use crate::error::Error;
 use crate::hostcall;
-use crate::sync::{Arc, Condvar, Mutex, Ordering, Weak};
+use crate::sync::{Arc, Condvar, Mutex, Ordering, Weak, thread};
 use crate::types::{Epoch, Nanos, StreamKey};
 
 /// A worker without work ends after this.
@@ -91,7 +91,7 @@ impl Workers {
         let free = self.max_workers.saturating_sub(state.workers);
         for _ in 0..wanted.saturating_sub(state.idle + state.starting).min(free) {
             let workers = Arc::clone(self);
-            let spawned = std::thread::Builder::new()
+            let spawned = thread::Builder::new()
                 .name("changeover-drv".to_owned())
                 .spawn(move || workers.work());
             match spawned {
@@ -289,8 +289,8 @@ impl IngestDriver for NoDriver {
 pub(crate) fn spawn(
     name: &'static str,
     life: impl FnOnce() + Send + 'static,
-) -> Result<std::thread::JoinHandle<()>, Error> {
-    std::thread::Builder::new()
+) -> Result<thread::JoinHandle<()>, Error> {
+    thread::Builder::new()
         .name(name.to_owned())
         .spawn(life)
         .map_err(|error| Error::Thread { name, why: error.to_string() })
