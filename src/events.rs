@@ -143,6 +143,7 @@ pub enum EventKind {
         /// Why it was wanted.
         reason: SwitchReason,
         /// What stands against it: `failback_cooldown`, `failback_stable`, `failback_never`,
+        /// `first_packet` (of the active input, which comes before one that was tried in vain),
         /// `override`, `held`, `not_better`, `no_other_input`, `awaiting_keyframe`, `observe`.
         rule: &'static str,
         /// How long the rule still holds, ms; 0 where that is not known.

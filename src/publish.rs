@@ -97,17 +97,23 @@ impl PublishLog {
     pub(crate) fn published(&mut self, now: Nanos, visible: Nanos, stalled: bool) {
         if stalled {
             self.stall.add(self.last, now);
-            if self.by_hand {
-                if self.stalls.len() == STALLS_KEPT {
-                    self.stalls.pop_front();
-                }
-                self.stalls.push_back((self.last, now));
-            }
+            self.slipped(now);
         }
         if now > self.last && !self.by_hand {
             self.keep(now, visible);
         }
         self.last = self.last.max(now);
+    }
+
+    /// By hand: time has passed unseen since the last publication, be it too short for a stall.
+    pub(crate) fn slipped(&mut self, now: Nanos) {
+        if !self.by_hand {
+            return;
+        }
+        if self.stalls.len() == STALLS_KEPT {
+            self.stalls.pop_front();
+        }
+        self.stalls.push_back((self.last, now));
     }
 
     fn keep(&mut self, value: Nanos, visible: Nanos) {
@@ -137,8 +143,10 @@ impl PublishLog {
             return self.stall.wake_after(stamp).unwrap_or(stamp);
         }
         if self.by_hand {
-            let found = self.stalls.binary_search_by_key(&stamp, |(began, _)| *began);
-            return found.map_or(stamp, |i| self.stalls[i].1);
+            // Within one, too: somebody may have refreshed the published time meanwhile.
+            let after = self.stalls.partition_point(|(began, _)| *began <= stamp);
+            let stall = after.checked_sub(1).map(|at| self.stalls[at].1);
+            return stall.filter(|wake| stamp < *wake).unwrap_or(stamp);
         }
         let known = &self.known[(stamp.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58) as usize];
         if known.get().0 == stamp && stamp != 0 {

@@ -1,6 +1,7 @@
 //! The command line: options, their help, and what is refused before anything is opened.
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::styling::Styles;
@@ -106,6 +107,10 @@ struct Args {
     #[arg(long)]
     plain: bool,
 
+    /// Write down every packet and command, for `scripts/sim --replay FILE`
+    #[arg(long, value_name = "FILE")]
+    packet_log: Option<PathBuf>,
+
     /// Show a failover and a failback with feeds of its own on loopback, then end
     #[arg(long, exclusive = true)]
     demo: bool,
@@ -191,6 +196,7 @@ impl Args {
             failback_stable_ms: self.failback_stable_ms.max(1),
             failback_cooldown_ms: self.failback_cooldown_ms.max(1),
             policy: self.policy,
+            packet_log: self.packet_log,
         };
         let Self { duration, status_every, plain, .. } = self;
         Ok(Job::Relay(Box::new(Run { settings, duration, status_every, plain })))

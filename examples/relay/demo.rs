@@ -104,6 +104,7 @@ impl Demo {
             failback_stable_ms: STABLE_MS,
             failback_cooldown_ms: 1,
             policy: Policy::default(),
+            packet_log: None,
         };
         let relay = Relay::start(settings, Arc::clone(&stop))?;
         let began = Instant::now();

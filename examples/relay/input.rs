@@ -18,6 +18,7 @@ use crate::align::Stamp;
 use crate::lookback::{Lookback, Takeover};
 use crate::net::Receiver;
 use crate::output::{Output, Written};
+use crate::packet_log::PacketLog;
 use crate::player::{self, Player};
 use crate::relay::STREAM;
 use crate::stop::Stop;
@@ -113,6 +114,7 @@ pub(crate) struct Feed {
     pub(crate) stop: Arc<Stop>,
     /// Remarks for the operator.
     pub(crate) notes: Sender<String>,
+    pub(crate) log: Option<Arc<PacketLog>>,
 }
 
 impl Feed {
@@ -153,7 +155,7 @@ impl Feed {
                     ControlFlow::Continue(())
                 }
                 Err(why) => {
-                    self.recorder.report_error(&format!("cannot receive: {why}"));
+                    self.report(&format!("cannot receive: {why}"));
                     self.stop.sleep(ERROR_PAUSE);
                     ControlFlow::Continue(())
                 }
@@ -316,13 +318,34 @@ impl Feed {
     }
 
     fn record(&mut self, packet: Packet) -> Result<Verdict, Error> {
-        let verdict = self.recorder.record_precise(packet);
+        let verdict = self.record_logged(packet);
         if verdict != Verdict::Stale {
             return Ok(verdict);
         }
         // The epoch is over (an error was reported): the packet in hand begins the next one.
+        self.note(|feed| format!("open {}", feed.priority));
         self.recorder = self.engine.recorder(STREAM, self.priority, None)?;
-        Ok(self.recorder.record_precise(packet))
+        Ok(self.record_logged(packet))
+    }
+
+    /// Where it is written down, the engine is told the time that is written.
+    fn record_logged(&mut self, packet: Packet) -> Verdict {
+        let Some(log) = &self.log else { return self.recorder.record_precise(packet) };
+        let now_ns = self.engine.now_ns();
+        let verdict = self.recorder.record_at(packet, now_ns);
+        log.packet(now_ns, self.priority, &packet);
+        verdict
+    }
+
+    fn report(&mut self, why: &str) {
+        self.note(|feed| format!("fail {}", feed.priority));
+        self.recorder.report_error(why);
+    }
+
+    fn note(&self, what: impl FnOnce(&Self) -> String) {
+        if let Some(log) = &self.log {
+            log.line(self.engine.now_ns(), format_args!("{}", what(self)));
+        }
     }
 
     /// Counted, and otherwise ignored: something that is no media does not keep an input alive.
@@ -343,7 +366,7 @@ impl Feed {
     /// A live source that ends is a source that failed.
     fn ended(&mut self, why: &str) {
         if !self.stop.is_raised() {
-            self.recorder.report_error(why);
+            self.report(why);
             self.counts.ended.store(true, Relaxed);
         }
     }

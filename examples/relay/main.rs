@@ -14,6 +14,7 @@ mod log;
 mod lookback;
 mod net;
 mod output;
+mod packet_log;
 mod player;
 mod policy;
 mod relay;

@@ -2,6 +2,7 @@
 //! are. The program and the demo use it in the same way.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -10,12 +11,13 @@ use std::time::{Duration, Instant};
 use changeover::eyes::Eyes;
 use changeover::{
     Engine, EngineConfig, EngineStats, Error, Hold, InputConfig, RuntimeStatus, StreamConfig,
-    Subscription, SwitchTicket,
+    Subscription, SwitchTicket, WhenDead,
 };
 
 use crate::input::{Feed, InputCounts, Source};
 use crate::lookback::Lookback;
 use crate::output::{Output, OutputCounts};
+use crate::packet_log::PacketLog;
 use crate::policy::Policy;
 use crate::stop::{End, Stop};
 use crate::trail::Trail;
@@ -25,6 +27,8 @@ use crate::url::{Endpoint, Kind};
 pub(crate) const STREAM: &str = "relay";
 /// Switches kept for the report.
 const SWITCHES_KEPT: usize = 100;
+/// Events kept for the remarks of a packet log.
+const LOGGED_EVENTS: usize = 1 << 16;
 /// How long the end waits for the input threads; all of them look at the flag more often.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -42,6 +46,7 @@ pub(crate) struct Settings {
     pub(crate) failback_stable_ms: i64,
     pub(crate) failback_cooldown_ms: i64,
     pub(crate) policy: Policy,
+    pub(crate) packet_log: Option<PathBuf>,
 }
 
 /// A running relay.
@@ -53,6 +58,7 @@ pub(crate) struct Relay {
     inputs: Vec<Input>,
     output: Arc<Output>,
     stop: Arc<Stop>,
+    packet_log: Option<(Arc<PacketLog>, Subscription)>,
     notes: mpsc::Receiver<String>,
     started: Instant,
 }
@@ -115,10 +121,21 @@ impl Relay {
         let output = Output::open(&settings.output).map_err(|why| format!("output: {why}"))?;
         let output = Arc::new(output.rewriting(policy.rewrites()));
         let (lookback, trail) = (policy.lookback(), Arc::new(Trail::default()));
-        let engine = engine(&settings).map_err(|why| why.to_string())?;
+        let config = config(&settings);
+        let engine = Engine::builder().config(config.clone()).build();
+        let engine = engine.map_err(|why| why.to_string())?;
         // Subscribed before the stream is there, so that no event is missed.
         let events = engine.subscribe(0);
-        engine.register(stream(&settings)).map_err(|why| why.to_string())?;
+        let stream = stream(&settings);
+        let packet_log = match &settings.packet_log {
+            Some(path) => {
+                let log = PacketLog::create(path, &config, &stream);
+                let log = log.map_err(|why| format!("packet log {}: {why}", path.display()))?;
+                Some((Arc::new(log), engine.subscribe(LOGGED_EVENTS)))
+            }
+            None => None,
+        };
+        engine.register(stream).map_err(|why| why.to_string())?;
         let (note, notes) = mpsc::channel();
         let mut inputs = Vec::with_capacity(sources.len());
         for (source, priority) in sources.into_iter().zip(1..) {
@@ -132,6 +149,10 @@ impl Relay {
                 ));
             }
             let counts = Arc::new(InputCounts::default());
+            let log = packet_log.as_ref().map(|(log, _)| Arc::clone(log));
+            if let Some(log) = &log {
+                log.line(engine.now_ns(), format_args!("open {priority}"));
+            }
             let feed = Feed {
                 engine: engine.clone(),
                 recorder: engine.recorder(STREAM, priority, None).map_err(|e| e.to_string())?,
@@ -146,6 +167,7 @@ impl Relay {
                 trail: Arc::clone(&trail),
                 stop: Arc::clone(&stop),
                 notes: note.clone(),
+                log,
             };
             let (local_addr, may_hang) = (source.local_addr(), source.may_hang());
             let looped = settings.looped;
@@ -156,7 +178,7 @@ impl Relay {
             inputs.push(Input { counts, local_addr, may_hang, thread });
         }
         let started = Instant::now();
-        Ok(Self { settings, engine, events, inputs, output, stop, notes, started })
+        Ok(Self { settings, engine, events, inputs, output, stop, packet_log, notes, started })
     }
 
     pub(crate) fn events(&self) -> &Subscription {
@@ -182,11 +204,19 @@ impl Relay {
         self.engine.now_ns()
     }
 
+    fn log(&self, what: std::fmt::Arguments<'_>) {
+        if let Some((log, _)) = &self.packet_log {
+            log.line(self.engine.now_ns(), what);
+        }
+    }
+
     pub(crate) fn switch_to(&self, input: i32) -> Result<SwitchTicket, Error> {
+        self.log(format_args!("switch {input}"));
         self.engine.switch_input(STREAM, input)
     }
 
     pub(crate) fn clear_override(&self) -> Result<(), Error> {
+        self.log(format_args!("clear"));
         self.engine.clear_override(STREAM)
     }
 
@@ -196,10 +226,13 @@ impl Relay {
     }
 
     pub(crate) fn hold(&self, input: i32, hold: Hold) -> Result<SwitchTicket, Error> {
+        let when_dead = if hold.when_dead == WhenDead::Keep { "keep" } else { "release" };
+        self.log(format_args!("hold {input} {} {when_dead}", hold.ttl_ms));
         self.engine.hold_input(STREAM, input, hold)
     }
 
     pub(crate) fn release_hold(&self) -> Result<(), Error> {
+        self.log(format_args!("release"));
         self.engine.release_hold(STREAM)
     }
 
@@ -240,6 +273,9 @@ impl Relay {
         }
         let mut last = self.snapshot();
         last.status = status.unwrap_or(last.status);
+        if let Some((log, events)) = &self.packet_log {
+            log.finish(&events.drain());
+        }
         // Nothing is left to be told, and no host call to wait for.
         let _ = self.engine.shutdown();
         let end = self.stop.reason().unwrap_or(End::Quit);
@@ -262,7 +298,7 @@ impl InputCounts {
     }
 }
 
-fn engine(settings: &Settings) -> Result<Engine, Error> {
+fn config(settings: &Settings) -> EngineConfig {
     let config = EngineConfig {
         packet_timeout_ms: settings.timeout_ms,
         connect_timeout_ms: settings.connect_timeout_ms,
@@ -271,7 +307,7 @@ fn engine(settings: &Settings) -> Result<Engine, Error> {
         switch_history: SWITCHES_KEPT,
         ..EngineConfig::default()
     };
-    Engine::builder().config(settings.policy.apply(config)).build()
+    settings.policy.apply(config)
 }
 
 /// Priorities are the numbers that the user counts by, so that the engine's texts mean the same.

@@ -102,6 +102,9 @@ impl Machine {
             _ if self.override_.is_some() => ("override", None),
             _ if self.hold.is_some() => ("held", self.hold.map(|hold| hold.expires_at)),
             _ if self.failback.is_never(cx.policy.failback) => ("failback_never", None),
+            _ if input.troubles.vain_at.is_some() && self.first_packet_due(cx).is_some() => {
+                ("first_packet", self.first_packet_due(cx))
+            }
             Readiness::Ready if cx.now >= cooldown_end => return Ok(None),
             Readiness::Ready => ("failback_cooldown", Some(cooldown_end)),
             Readiness::Until(until) if until > cooldown_end => ("failback_stable", Some(until)),
@@ -113,6 +116,15 @@ impl Machine {
             Readiness::NextPacket => ("failback_stable", Some(cx.now)),
         };
         Ok(Some(standing))
+    }
+
+    /// The active input is still to deliver its first packet, and has time until then. An input
+    /// that has not delivered either, when it was tried, does not take that chance from it: two
+    /// such would never let it have it.
+    fn first_packet_due(&self, cx: &Cx<'_>) -> Option<Nanos> {
+        let active = self.active_input().filter(|active| active.is_candidate())?;
+        let run = active.run.as_ref().filter(|run| run.counts.packets == 0)?;
+        Some(cx.silence_deadline(&active.config, run).0)
     }
 
     fn decide_forced(&mut self, cx: &mut Cx<'_>) {

@@ -37,7 +37,11 @@ impl Machine {
         if accepted_by_packet {
             cx.emit(EventKind::InputStarted { input_priority: priority, epoch });
         }
-        if input.enabled {
+        // A packet that was T old when it came (by the host's own time) proves no end of a silence.
+        let input = &self.inputs[i];
+        let was_silent = |failure: &Box<Failure>| failure.cause == SwitchReason::Timeout;
+        let is_old = input.failure.as_ref().is_some_and(was_silent) && !cx.delivers(input);
+        if input.enabled && !is_old {
             self.prove(cx, i, sample.stamp, "packets");
         }
     }
@@ -51,7 +55,10 @@ impl Machine {
                 input.steady_since.get_or_insert(at);
             }
             // A probe makes it eligible; only packets clear what had gone wrong.
-            input.troubles.there().into_iter().for_each(|troubles| troubles.errors.clear());
+            if let Some(troubles) = input.troubles.there() {
+                troubles.errors.clear();
+                troubles.vain_at = None;
+            }
         }
         let Some(failure) = input.failure.take() else { return };
         input.probe.there().into_iter().for_each(|probe| probe.cooling_since = None);
@@ -162,6 +169,10 @@ impl Machine {
         input.wanted_since = None;
         if !input.config.hot {
             input.probe.cooling_since = Some(cx.now);
+        }
+        let run = input.run.as_ref();
+        if !input.config.hot && run.is_some_and(|run| run.counts.packets == 0) {
+            input.troubles.vain_at = Some(cx.now);
         }
         let run = input.run.as_ref();
         let silent_after = run.and_then(|run| run.stamp).filter(|_| cause == SwitchReason::Timeout);

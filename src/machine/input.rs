@@ -51,11 +51,14 @@ pub(crate) struct Troubles {
     /// Uncleared errors, newest first.
     pub(crate) errors: VecDeque<(Nanos, String)>,
     pub(crate) last_failure: Option<(Nanos, String, SwitchReason)>,
+    /// When the latest of its activations failed that had brought no packet; none has come since.
+    pub(crate) vain_at: Option<Nanos>,
 }
 
 impl Absent for Troubles {
     fn absent() -> &'static Self {
-        static NONE: Troubles = Troubles { errors: VecDeque::new(), last_failure: None };
+        static NONE: Troubles =
+            Troubles { errors: VecDeque::new(), last_failure: None, vain_at: None };
         &NONE
     }
 }

@@ -130,6 +130,9 @@ impl Monitor {
         let late = self.plan.map_or(0, |plan| self.now.saturating_sub(plan));
         let stalled = late > (4 * tick).max(STALL_MIN_NS);
         core.clock.publish(self.now);
+        if late > 0 && !stalled {
+            self.log.slipped(self.now);
+        }
         // Read after the store: whoever stamped with the value before did so before this.
         self.log.published(self.now, core.clock.now(), stalled);
         if stalled {

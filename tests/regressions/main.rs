@@ -2,6 +2,7 @@
 //! broke. The sections named are those of `behaviour.md`.
 
 mod at_rest;
+mod liveness;
 mod machine;
 mod plane;
 mod proofs;

@@ -1,0 +1,148 @@
+//! Single verdicts: whether a start, a probe, a silence or a failover is what the contract says.
+
+use changeover::SwitchReason;
+
+use crate::shadow::{Input, MS, Stream};
+
+/// The check that failed, and how.
+pub(crate) type Wrong = Option<(&'static str, String)>;
+
+pub(crate) fn wrong(check: &'static str, text: impl Into<String>) -> Wrong {
+    Some((check, text.into()))
+}
+
+pub(crate) fn judge_start(stream: &Stream, p: i32, epoch: u64) -> Wrong {
+    let Some(at) = stream.at(p) else {
+        return wrong("known inputs", format!("input {p} is started, and unknown"));
+    };
+    let input = &stream.inputs[at];
+    if epoch <= stream.last_epoch {
+        return wrong("epochs ascend", format!("e{epoch} after e{}", stream.last_epoch));
+    }
+    if !input.enabled {
+        return wrong("stopped is stopped", format!("input {p} is started, and switched off"));
+    }
+    None
+}
+
+pub(crate) fn judge_probe(stream: &Stream, p: i32, now: u64) -> Wrong {
+    let Some(at) = stream.at(p) else {
+        return wrong("known inputs", format!("input {p} is probed, and unknown"));
+    };
+    let input = &stream.inputs[at];
+    if stream.probes.iter().any(|probe| probe.p == p) {
+        return wrong("one probe", format!("input {p} is probed, and a probe of it is out"));
+    }
+    if stream.activations.iter().any(|a| a.p == p && a.runs()) && input.epoch.is_some() {
+        return wrong("one probe", format!("input {p} is probed, and runs"));
+    }
+    // Rules and conditions need no probe, and hinder none.
+    let hard = |(_, cause): &(u64, SwitchReason)| {
+        matches!(cause, SwitchReason::Timeout | SwitchReason::Error)
+    };
+    let (failed_at, _) = input.degraded.filter(hard)?;
+    let since = failed_at.max(input.probe_bad_at.unwrap_or(0));
+    let early = now < since + stream.spans.probe_cooldown_ns;
+    if early && input.edited_at < since {
+        let text = format!("input {p} is probed {} ms after its failure", (now - since) / MS);
+        return wrong("never early", text);
+    }
+    None
+}
+
+/// Silence is judged at its deadline: not before, and not later either.
+pub(crate) fn judge_timeout(input: &Input, at: u64, last_wake: u64, reason: &str) -> Wrong {
+    let p = input.p;
+    if reason.contains("learned") {
+        return None;
+    }
+    let (timeout, connect) = (input.packet_timeout_ns, input.connect_timeout_ns);
+    let (base, span) = match input.stamp {
+        Some(stamp) => (stamp, timeout),
+        // A reconnect buys no time, but gets no less than its own.
+        None => {
+            let earlier = input.any_stamp.into_iter().chain(input.wanted_at).filter(|_| input.hot);
+            let earlier = earlier.chain(input.adopted_stamp);
+            (earlier.fold(input.since_least, u64::min), timeout.min(connect))
+        }
+    };
+    let deadline = base + span;
+    if at < deadline {
+        let early = (deadline - at) as f64 / MS as f64;
+        return wrong(
+            "never early",
+            format!("input {p} is degraded {early:.3} ms early: {reason}"),
+        );
+    }
+    let stalled = last_wake > input.stamp.unwrap_or(input.since_least);
+    let latest = match input.stamp {
+        Some(_) if stalled => deadline.max(last_wake + timeout).max(input.arrival.unwrap_or(0)),
+        Some(_) => deadline.max(input.arrival.unwrap_or(0)),
+        None if input.epoch.is_none() => u64::MAX,
+        None if stalled => last_wake + timeout.max(connect),
+        None => input.since + timeout.max(connect),
+    };
+    if at > latest {
+        let late = (at - latest) as f64 / MS as f64;
+        return wrong("on time", format!("input {p} is degraded {late:.3} ms late: {reason}"));
+    }
+    None
+}
+
+pub(crate) fn judge_failover(
+    stream: &Stream,
+    from: i32,
+    to: i32,
+    reason: SwitchReason,
+    at: u64,
+) -> Wrong {
+    // Before the first look it is not known where a stream began: nothing tells of that.
+    if stream.active.is_some_and(|active| active != from) || from == to {
+        return wrong(
+            "one story",
+            format!("a failover {from}>{to}, and the stream is on {:?}", stream.active),
+        );
+    }
+    let Some(target) = stream.at(to).map(|at| &stream.inputs[at]) else {
+        return wrong("known inputs", format!("a failover to input {to}, which is unknown"));
+    };
+    if !target.enabled {
+        return wrong(
+            "stopped is stopped",
+            format!("a failover to input {to}, which is switched off"),
+        );
+    }
+    if target.degraded.is_some() && !stream.soft {
+        return wrong("to a good one", format!("a failover to input {to}, which is degraded"));
+    }
+    let left = stream.at(from).map(|at| &stream.inputs[at]);
+    let why = left.and_then(|left| left.degraded).map(|(_, cause)| cause);
+    let recent = |when: Option<u64>| when.is_some();
+    let fair = match reason {
+        SwitchReason::Timeout | SwitchReason::Error => {
+            why == Some(reason) || stream.soft
+            // Proved again by a probe, after its activation had ended.
+            || left.is_some_and(|left| left.probe_good_at.is_some())
+        }
+        SwitchReason::Failback => {
+            let early = stream
+                .last_switch
+                .is_some_and(|last| at < last + stream.spans.failback_cooldown_ns);
+            if early {
+                return wrong("never early", format!("a failback {from}>{to} within the cooldown"));
+            }
+            to < from && stream.override_.is_none() && !stream.hold && !stream.failback_never
+        }
+        SwitchReason::Recovery => stream.exhausted,
+        SwitchReason::Manual => recent(stream.word_at),
+        SwitchReason::HoldReleased => recent(stream.hold_ended_at),
+        SwitchReason::InputAdded | SwitchReason::InputRemoved => recent(stream.edit_at),
+        SwitchReason::Initial => false,
+        _ => stream.soft,
+    };
+    if fair {
+        None
+    } else {
+        wrong("reasons", format!("a failover {from}>{to} by {reason}, without ground"))
+    }
+}
