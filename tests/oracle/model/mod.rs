@@ -80,6 +80,8 @@ pub(crate) struct Input {
     unsupported: bool,
     errors: Vec<(u64, String)>,
     last_failure: Option<(u64, String, SwitchReason)>,
+    /// Cold: when an activation of it failed that had brought no packet; none has come since.
+    vain_at: Option<u64>,
     last_packet: Option<u64>,
     packets_before: u64,
     conditions: Vec<Raised>,
@@ -469,6 +471,7 @@ impl Input {
             unsupported: false,
             errors: Vec::new(),
             last_failure: None,
+            vain_at: None,
             last_packet: None,
             packets_before: 0,
             conditions: Vec::new(),
