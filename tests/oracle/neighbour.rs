@@ -16,7 +16,7 @@ pub(crate) struct Neighbour {
 impl Neighbour {
     /// Time has passed: one producer delivers mostly, one now and then.
     pub(crate) fn beat(&mut self, engine: &HandEngine) {
-        if self.beats % LIFE == 0 {
+        if self.beats.is_multiple_of(LIFE) {
             self.begin(engine);
         }
         self.beats += 1;

@@ -84,11 +84,22 @@ impl Model {
             _ if self.override_.is_some() => Some(("override", None)),
             _ if self.hold.is_some() => Some(("held", self.hold.map(|hold| hold.until))),
             _ if self.failback_never() => Some(("failback_never", None)),
+            // open: one that was started in vain does not take its chance from an active input
+            // that is still to deliver its first packet.
+            _ if input.vain_at.is_some() && self.first_packet_due().is_some() => {
+                Some(("first_packet", self.first_packet_due()))
+            }
             Readiness::Ready if self.now >= cool => None,
             Readiness::Until(until) if until > cool => Some(("failback_stable", Some(until))),
             Readiness::NextPacket if self.now >= cool => Some(("failback_stable", Some(self.now))),
             _ => Some(("failback_cooldown", Some(cool))),
         })
+    }
+
+    fn first_packet_due(&self) -> Option<u64> {
+        let active = self.active_input().filter(|active| active.is_candidate())?;
+        let run = active.run.as_ref().filter(|run| run.packets == 0)?;
+        Some(self.silence_ends(&active.config, run).0)
     }
 
     fn decide_forced(&mut self) {

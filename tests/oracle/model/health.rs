@@ -84,6 +84,7 @@ impl Model {
                 input.steady_since.get_or_insert(now);
             }
             input.errors.clear();
+            input.vain_at = None;
         }
         if input.failure.take().is_none() {
             return;
@@ -181,6 +182,10 @@ impl Model {
             input.cooling_since = Some(now);
         }
         let run = input.run.as_ref();
+        // open: a start that was refused was none.
+        if run.is_some_and(|run| run.packets == 0) && !input.config.hot {
+            input.vain_at = Some(now);
+        }
         let timeout = cause == SwitchReason::Timeout;
         let silent_after = run.and_then(|run| run.stamp).filter(|_| timeout);
         // §1: an error ends the activation, silence alone does not. open: a start that was never

@@ -9,12 +9,15 @@ mod conditions;
 mod decide;
 mod edit;
 mod effect;
+mod facts;
 mod health;
 mod operator;
 mod probe;
 mod select;
 mod show;
 
+use self::facts::{Entry, Failure, Held, Kind, Noted, Pending, Raised, Run, Said, Switched, Wish};
+pub(crate) use self::facts::{Input, Leaving, Ordered};
 pub(crate) use self::probe::Probed;
 
 use std::collections::BTreeMap;
@@ -31,182 +34,6 @@ pub(crate) fn ns(ms: i64) -> u64 {
 /// The first of these that is set (§1: zero means the inherited default).
 fn first_set(all_ms: &[i64]) -> u64 {
     ns(all_ms.iter().copied().find(|ms| *ms != 0).expect("the last one is a default"))
-}
-
-/// One activation of one input.
-#[derive(Clone, Debug)]
-pub(crate) struct Run {
-    pub(crate) epoch: u64,
-    pub(crate) since: u64,
-    /// A hot producer came back: the silence of its former epoch goes on from `since`.
-    reconnects: bool,
-    accepted: bool,
-    /// A start that stands for a probe (§6.1).
-    trial: bool,
-    /// Hot: somebody holds a recorder.
-    pub(crate) open: bool,
-    /// Hot: its first packet, by id, has opened it.
-    by_id_only: bool,
-    /// From when silence counts.
-    pub(crate) last: Option<u64>,
-    /// The last packet's own time.
-    stamp: Option<u64>,
-    packets: u64,
-}
-
-#[derive(Clone, Debug)]
-struct Failure {
-    cause: SwitchReason,
-    why: String,
-    /// Silent since this packet: who is to follow must have delivered later (§1 *delivering*).
-    silent_after: Option<u64>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Input {
-    pub(crate) config: InputConfig,
-    pub(crate) enabled: bool,
-    failure: Option<Failure>,
-    proved: bool,
-    pub(crate) run: Option<Run>,
-    /// Hot, without a producer, and the stream wants it: the connect timeout counts from here.
-    wanted_since: Option<u64>,
-    /// First packet of the present run without a gap of T.
-    steady_since: Option<u64>,
-    /// The probe cooldown counts from here.
-    cooling_since: Option<u64>,
-    in_flight: Option<(u64, u64)>,
-    outstanding: Option<u64>,
-    unsupported: bool,
-    errors: Vec<(u64, String)>,
-    last_failure: Option<(u64, String, SwitchReason)>,
-    last_packet: Option<u64>,
-    packets_before: u64,
-    conditions: Vec<Raised>,
-    /// It was told to be degraded, and is so by its conditions only.
-    told_degraded: bool,
-    /// Failbacks to it that died young, in a row; since when the stream is with it; whether a
-    /// failback brought it there. (open: not in behaviour.md; rustdoc of `required_stable_ms`.)
-    flaps: u32,
-    on_air_since: Option<u64>,
-    came_back: bool,
-    /// Hot: a recorder was opened on it, so that its packets by id open no epoch any more.
-    pub(crate) had_recorder: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Raised {
-    condition: Condition,
-    raised: bool,
-    true_since: Option<u64>,
-    false_since: Option<u64>,
-    acts_since: Option<u64>,
-}
-
-/// A removed or disabled input that stays on the air until its successor delivers (§8.2).
-#[derive(Clone, Debug)]
-pub(crate) struct Leaving {
-    pub(crate) config: InputConfig,
-    pub(crate) run: Run,
-    /// Its input is gone, or another source stands behind its number.
-    removed: bool,
-    /// It was removed, and not only edited: whoever has its number now is new altogether.
-    gone: bool,
-    stopped: bool,
-}
-
-/// A switch that is decided and not effective yet (§5.2).
-#[derive(Clone, Debug)]
-struct Pending {
-    target: i32,
-    reason: SwitchReason,
-    detail: String,
-    decided_at: u64,
-    kind: Kind,
-    /// There was nothing eligible on the air when it was decided.
-    forced: bool,
-    tickets: Vec<usize>,
-    accepted: bool,
-    hold: Option<Ordered>,
-    armed: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Forced,
-    /// Stands while the target is better than the active one.
-    Upward,
-    /// Stands while the active one is impaired.
-    Soft,
-    Manual,
-}
-
-/// An operator's hold, as ordered.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ordered {
-    pub(crate) ttl_ms: i64,
-    pub(crate) keep: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Held {
-    priority: i32,
-    until: u64,
-    keep: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Switched {
-    at: u64,
-    from: Option<i32>,
-    to: i32,
-    reason: SwitchReason,
-    detail: String,
-    decided_at: u64,
-    first_packet: Option<u64>,
-    stall_us: Option<u64>,
-}
-
-#[derive(Clone, Debug)]
-struct Noted {
-    at: u64,
-    what: &'static str,
-    from: Option<i32>,
-    to: Option<i32>,
-    reason: SwitchReason,
-    rule: Option<&'static str>,
-    until: Option<u64>,
-    detail: String,
-}
-
-/// A move that was wanted, and what stands against it.
-#[derive(Clone, Debug)]
-struct Wish {
-    to: Option<i32>,
-    reason: SwitchReason,
-    rule: &'static str,
-    until: Option<u64>,
-    detail: String,
-}
-
-/// The latest move, until the first packet of the input taken.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    at: u64,
-    old_stamp: Option<u64>,
-    epoch: Option<u64>,
-    packets: u64,
-}
-
-/// What the world is told, in order.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Said {
-    pub(crate) calls: Vec<String>,
-    pub(crate) events: Vec<String>,
-    pub(crate) callbacks: Vec<&'static str>,
-    pub(crate) tickets: Vec<(usize, Result<(), String>)>,
-    /// Callbacks that wait: coalesced in pairs (§4 of the notifier, behaviour §6.5).
-    waiting: Vec<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -450,79 +277,6 @@ impl Model {
 
     fn error_history(&self) -> usize {
         if self.policy.error_history == 0 { 5 } else { self.policy.error_history }
-    }
-}
-
-impl Input {
-    fn new(config: InputConfig) -> Self {
-        Self {
-            config,
-            enabled: true,
-            failure: None,
-            proved: false,
-            run: None,
-            wanted_since: None,
-            steady_since: None,
-            cooling_since: None,
-            in_flight: None,
-            outstanding: None,
-            unsupported: false,
-            errors: Vec::new(),
-            last_failure: None,
-            last_packet: None,
-            packets_before: 0,
-            conditions: Vec::new(),
-            told_degraded: false,
-            flaps: 0,
-            on_air_since: None,
-            came_back: false,
-            had_recorder: false,
-        }
-    }
-
-    /// §5.1: neither degraded nor stopped.
-    fn is_candidate(&self) -> bool {
-        self.enabled && self.failure.is_none()
-    }
-
-    fn epoch(&self) -> Option<u64> {
-        self.run.as_ref().map(|run| run.epoch)
-    }
-
-    /// Its activation is over; what it counted stays counted.
-    fn take_run(&mut self) -> Option<Run> {
-        let run = self.run.take()?;
-        self.packets_before += run.packets;
-        Some(run)
-    }
-}
-
-impl Leaving {
-    /// Another source stands behind its number, which has been its own all the while.
-    pub(crate) fn is_edited(&self) -> bool {
-        self.removed && !self.gone
-    }
-}
-
-impl Run {
-    fn new(epoch: u64, since: u64) -> Self {
-        Self {
-            epoch,
-            since,
-            reconnects: false,
-            accepted: false,
-            trial: false,
-            open: false,
-            by_id_only: false,
-            last: None,
-            stamp: None,
-            packets: 0,
-        }
-    }
-
-    fn hear(&mut self, stamp: u64) {
-        self.packets += 1;
-        (self.last, self.stamp) = (Some(stamp), Some(stamp));
     }
 }
 

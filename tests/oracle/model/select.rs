@@ -95,7 +95,10 @@ impl Model {
             let silent = !beginning && !self.known_to_deliver(input);
             // open: when everything was lost, one that a probe has proved goes first.
             let unproved = self.exhausted && silent && !input.proved;
-            (silent, input.is_impaired(), unproved, input.config.priority)
+            // open: of those not known to deliver, one that was started in vain comes after the
+            // others, and of several such the one that was so longest ago first.
+            let vain_at = input.vain_at.filter(|_| silent);
+            (silent, input.is_impaired(), unproved, vain_at, input.config.priority)
         };
         let fit = candidates.filter(|input| !self.known_to_be_worse(input));
         fit.min_by_key(rank).map(|input| input.config.priority)
