@@ -989,7 +989,7 @@ typedef struct changeover_timeline_options {
     changeover_timebase output;
     // 1: the very first packet goes to `start_dts` (0: to its own time).
     uint32_t has_start;
-    // In output ticks.
+    // In output ticks; at most 2^61 from 0.
     int64_t start_dts;
     // A longer leap of an input's clock, ms, is met like a cut. 0 = default 10,000.
     uint32_t max_jump_ms;
@@ -1509,7 +1509,7 @@ int32_t changeover_timeline_close(changeover_timeline timeline);
 //
 // Answers `CHANGEOVER_MAPPED_*`, or a code. `*out` is written for CHANGEOVER_MAPPED_AT only, in
 // output ticks; it may be the same struct as `stamps`; its `size` must be set. The DTS is always
-// there, the PTS if there was one.
+// there, the PTS if there was one that a clock can show.
 //
 // Any thread; takes a short lock of its own.
 int32_t changeover_timeline_map(changeover_timeline timeline,

@@ -202,6 +202,11 @@ impl Recorder {
         move || core.post(report)
     }
 
+    #[cfg(all(loom, test))]
+    pub(crate) fn index(&self) -> CellIndex {
+        self.rest.index
+    }
+
     fn failed(&self, message: &str) -> Msg {
         let event = Event::Error {
             // The activation may have been renumbered since.

@@ -123,6 +123,10 @@ impl Inner {
         self.declared.iter().find(|declared| declared.priority == priority)
     }
 
+    pub(crate) fn declared_mut(&mut self, priority: Priority) -> Option<&mut Declared> {
+        self.declared.iter_mut().find(|declared| declared.priority == priority)
+    }
+
     /// Whether every priority of an update is known, or free, as it has to be.
     pub(crate) fn check_update(&self, id: &str, update: &InputsUpdate) -> Result<(), Error> {
         let known = |priority: Priority| self.declared(priority).is_some();
@@ -157,7 +161,9 @@ impl Inner {
         let Some(known) = known.filter(|known| known.by_id == 0) else { return false };
         let by_id = cells.acquire(key);
         known.by_id = by_id;
-        if !self.plane.attach_by_id(cells, priority, by_id) && known.hot && !known.had_recorder {
+        let stranger = self.machine.stranger();
+        let attached = self.plane.attach_by_id(cells, priority, by_id, stranger);
+        if !attached && known.hot && !known.had_recorder {
             // It may be heard without anybody's start: its own word counts until a recorder is
             // opened.
             cells.get(by_id).home().store(u64::from(by_id), Ordering::Release);
@@ -178,8 +184,9 @@ impl Inner {
         withdrawn
     }
 
-    /// An input's by-id cell has become the home of an epoch that is another input's now: it
-    /// gets a fresh one. Answers the old one, to be released as `withdraw` says.
+    /// An input's epoch is another input's now. If its by-id cell is that epoch's home, it gets a
+    /// fresh one; answers the old one, to be released as `withdraw` says. Else what the cell has
+    /// counted is that epoch's, and nothing of it opens another.
     pub(crate) fn renew_by_id(
         &mut self,
         cells: &Cells,
@@ -188,6 +195,14 @@ impl Inner {
     ) -> Option<CellIndex> {
         let known = self.declared.iter_mut().find(|known| known.priority == priority)?;
         if !self.plane.is_home(known.by_id) {
+            if known.by_id != 0 && self.plane.epoch_of(priority).is_none() {
+                let cell = cells.get(known.by_id);
+                known.heard = cell.packets.load(Ordering::Acquire);
+                if known.hot && !known.had_recorder {
+                    handover::open(cells, known.by_id);
+                    cell.home().store(u64::from(known.by_id), Ordering::Release);
+                }
+            }
             return None;
         }
         let fresh = cells.acquire(key);

@@ -150,10 +150,11 @@ impl Timeline {
         timeline.max_jump_ms(DEFAULT_MAX_JUMP_MS)
     }
 
-    /// The same, with the very first packet at this DTS, in output ticks, instead of its own.
+    /// The same, with the very first packet at this DTS, in output ticks, instead of its own (at
+    /// most 2^61 from 0, that there be room to go on).
     #[must_use]
     pub fn start_at(mut self, dts: i64) -> Self {
-        self.start = Some(dts);
+        self.start = Some(dts.clamp(-timebase::FURTHEST, timebase::FURTHEST));
         self
     }
 

@@ -171,7 +171,8 @@ impl Engine {
             declared.had_recorder = true;
             let by_id = declared.by_id();
             let opened = inner.machine.new_epoch();
-            inner.plane.supersede(cells, priority);
+            // What is leaving under that number is another source, and still on the air.
+            inner.plane.supersede(cells, priority, inner.machine.leaving_epoch());
             inner.plane.open(cells, stream.key, priority, opened, by_id);
             if inner.machine.carries(priority, core.clock.now(), &core.policy()) {
                 // Its very first packet goes out; the monitor finds it so.

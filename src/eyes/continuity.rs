@@ -147,11 +147,18 @@ pub(super) struct Pids {
     index: Box<[u8; 8192]>,
     slots: Box<[Pid; SLOTS]>,
     next: usize,
+    /// Bit n: a PID is followed no more of which the programme map n + 1 spoke.
+    lost: u64,
 }
 
 impl Pids {
     pub(super) fn new() -> Self {
-        Self { index: Box::new([0; 8192]), slots: Box::new([Pid::default(); SLOTS]), next: 0 }
+        Self {
+            index: Box::new([0; 8192]),
+            slots: Box::new([Pid::default(); SLOTS]),
+            next: 0,
+            lost: 0,
+        }
     }
 
     /// What is known of a PID; from now on it is followed.
@@ -172,8 +179,20 @@ impl Pids {
         if usize::from(self.index[old]) == slot + 1 {
             self.index[old] = 0;
         }
+        if let Some(map) = self.slots[slot].map.checked_sub(1) {
+            self.lost |= 1 << (map & 63);
+        }
         self.index[at] = slot as u8 + 1;
         self.slots[slot] = Pid { number: at as u16, ..Pid::default() };
+    }
+
+    /// Whether a PID of this programme map was forgotten since this was last asked: the map has to
+    /// be read again.
+    pub(super) fn has_lost(&mut self, map: u8) -> bool {
+        let bit = 1 << ((map - 1) & 63);
+        let has_lost = self.lost & bit != 0;
+        self.lost &= !bit;
+        has_lost
     }
 
     /// Every PID of which this programme map spoke is unknown again.

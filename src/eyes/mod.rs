@@ -300,7 +300,8 @@ impl Eyes {
                 self.clock_pid = Some(number);
             }
             if self.clock_pid == Some(number) {
-                sight.pcr.get_or_insert(u64::from(pcr));
+                // A broken extension counts to 511.
+                sight.pcr.get_or_insert(u64::from(pcr) % (300 << 33));
             }
         }
         let Some(payload) = packet.payload() else {
@@ -324,13 +325,15 @@ impl Eyes {
             pid.announced |= announces;
             return tracks(pid.class);
         }
-        let pes = (!packet.transport_scrambling_control().is_scrambled())
-            .then(|| Pes::of(payload))
-            .flatten();
+        let is_clear = !packet.transport_scrambling_control().is_scrambled();
+        let pes = is_clear.then(|| Pes::of(payload)).flatten();
         if pid.map == 0
             && let Some(pes) = &pes
         {
             pid.class = pes.class().unwrap_or(pid.class);
+        } else if pid.map == 0 && is_clear && pes::is_none(payload) {
+            // What one PES head has claimed is no PES: sections, say.
+            pid.class = Class::Unknown;
         }
         let is_video = matches!(pid.class, Class::Video(_));
         if let Some(pes) = &pes

@@ -52,6 +52,11 @@ impl<'a> Pes<'a> {
     }
 }
 
+/// Whether a unit that begins so is surely no PES packet.
+pub(super) fn is_none(payload: &[u8]) -> bool {
+    payload.len() >= 3 && !payload.starts_with(&[0, 0, 1])
+}
+
 /// `bytes` are five.
 fn time(bytes: &[u8]) -> Option<u64> {
     Timestamp::from_bytes(bytes).ok().map(Timestamp::value)

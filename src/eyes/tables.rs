@@ -44,8 +44,8 @@ struct Open {
 pub(super) struct Tables {
     programmes: [Programme; PROGRAMMES],
     count: usize,
-    /// Of the association table.
-    version: Option<u8>,
+    /// Of the association table: its version, and its checksum if it is one section.
+    latest: Option<(u8, u32)>,
     open: Box<[Open; OPEN]>,
     next: usize,
 }
@@ -55,7 +55,7 @@ impl Tables {
         Self {
             programmes: [Programme::default(); PROGRAMMES],
             count: 0,
-            version: None,
+            latest: None,
             open: Box::new([const { Open { pid: 0, held: 0, bytes: [0; LONGEST] } }; OPEN]),
             next: 0,
         }
@@ -128,18 +128,20 @@ impl Tables {
             return;
         }
         let (data, crc) = section[HEAD..].split_at(section.len() - HEAD - CRC);
+        let crc = u32::from_be_bytes([crc[0], crc[1], crc[2], crc[3]]);
         match (pid, head.table_id) {
-            (PAT, 0) => self.association(table.version(), data, pids),
-            (_, 2) => {
-                let crc = u32::from_be_bytes([crc[0], crc[1], crc[2], crc[3]]);
-                self.map(pid, table.id(), crc, data, pids);
+            (PAT, 0) => {
+                let crc = if table.last_section_number() == 0 { crc } else { 0 };
+                self.association((table.version(), crc), data, pids);
             }
+            (_, 2) => self.map(pid, table.id(), crc, data, pids),
             _ => {}
         }
     }
 
-    fn association(&mut self, version: u8, data: &[u8], pids: &mut Pids) {
-        if self.version.replace(version).is_some_and(|old| old != version) {
+    /// Another table begins anew, under the same version too: that of another multiplexer.
+    fn association(&mut self, mark: (u8, u32), data: &[u8], pids: &mut Pids) {
+        if self.latest.replace(mark).is_some_and(|old| old != mark) {
             for (map, programme) in (1..).zip(&self.programmes[..self.count]) {
                 pids.forget_map(map);
                 pids.get(programme.pid).class = Class::Unknown;
@@ -167,13 +169,16 @@ impl Tables {
         let Some(at) = known.iter().position(|old| (old.number, old.pid) == (number, pid)) else {
             return;
         };
-        if known[at].crc == crc {
+        let map = at as u8 + 1;
+        let is_known = known[at].crc == crc;
+        if !pids.has_lost(map) && is_known {
             return;
         }
         let Ok(section) = PmtSection::from_bytes(data) else { return };
         known[at].crc = crc;
-        let map = at as u8 + 1;
-        pids.forget_map(map);
+        if !is_known {
+            pids.forget_map(map);
+        }
         for stream in section.streams() {
             let pid = pids.get(u16::from(stream.elementary_pid()));
             // A PID cannot be a map and a stream.

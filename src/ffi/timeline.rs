@@ -57,7 +57,7 @@ pub struct changeover_timeline_options {
     pub output: changeover_timebase,
     /// 1: the very first packet goes to `start_dts` (0: to its own time).
     pub has_start: u32,
-    /// In output ticks.
+    /// In output ticks; at most 2^61 from 0.
     pub start_dts: i64,
     /// A longer leap of an input's clock, ms, is met like a cut. 0 = default 10,000.
     pub max_jump_ms: u32,
@@ -141,7 +141,7 @@ pub extern "C" fn changeover_timeline_close(timeline: changeover_timeline) -> i3
 ///
 /// Answers `CHANGEOVER_MAPPED_*`, or a code. `*out` is written for CHANGEOVER_MAPPED_AT only, in
 /// output ticks; it may be the same struct as `stamps`; its `size` must be set. The DTS is always
-/// there, the PTS if there was one.
+/// there, the PTS if there was one that a clock can show.
 ///
 /// Any thread; takes a short lock of its own.
 #[unsafe(no_mangle)]

@@ -65,7 +65,9 @@ impl Machine {
         let old = match &self.leaving {
             Some(leaving) => &leaving.config,
             None => {
-                let input = self.active_input().filter(|input| input.run.is_some())?;
+                // One that has failed neither plays nor delivers: nobody inherits that.
+                let plays = |input: &&Input| input.run.is_some() && input.failure.is_none();
+                let input = self.active_input().filter(plays)?;
                 let (priority, address) = (input.priority(), &input.config.address);
                 let leaves = gone.contains(&priority)
                     || updated
@@ -216,6 +218,7 @@ impl Machine {
             return;
         }
         if enabled {
+            let flows = cx.delivers(&self.inputs[i]);
             let input = &mut self.inputs[i];
             input.enabled = true;
             input.proved = false;
@@ -229,8 +232,8 @@ impl Machine {
             } else if is_left && self.leaving.is_none() && input.run.is_some() {
                 // The same for a hot one.
                 self.left = None;
-            } else if let Some(run) = input.run.as_mut() {
-                // A hot input that went on all the while: its clocks start anew.
+            } else if let Some(run) = input.run.as_mut().filter(|_| !flows) {
+                // A hot input that has been silent meanwhile: its clocks start anew.
                 (run.since, run.reconnects, run.last) = (cx.now, false, None);
             }
             if input.failure.take().is_some() {

@@ -9,7 +9,12 @@ impl Machine {
     /// What the packet plane has counted for one epoch.
     pub(super) fn observe(&mut self, cx: &mut Cx<'_>, epoch: Epoch, sample: &Sample) {
         if let Some(leaving) = self.leaving.as_mut().filter(|l| l.run.epoch == epoch) {
-            leaving.run.absorb(sample);
+            // One that was only switched off is still the input's.
+            let heard = leaving.run.absorb(sample) && !leaving.removed;
+            let priority = leaving.config.priority;
+            if let Some(i) = self.index_of(priority).filter(|_| heard) {
+                self.inputs[i].last_stamp = Some(sample.stamp);
+            }
             return;
         }
         let Some(i) = self.index_of_epoch(epoch) else { return };
@@ -63,9 +68,10 @@ impl Machine {
         self.hold_died = self.hold_died.filter(|died| *died != priority);
         let input = &self.inputs[i];
         // What rules have found stands until it is cleared by what they measure.
-        if !input.is_impaired() || self.active == Some(self.inputs[i].priority()) {
-            let input_priority = self.inputs[i].priority();
-            cx.emit(EventKind::InputRecovered { input_priority, evidence });
+        if !input.is_impaired() || self.active == Some(priority) {
+            cx.emit(EventKind::InputRecovered { input_priority: priority, evidence });
+        } else {
+            self.owe_recovery(i);
         }
         if let Some(after) = failure.silent_after.filter(|_| failure.suspected) {
             self.unlearn(i, at.saturating_sub(after));

@@ -130,8 +130,13 @@ impl Machine {
         reason: SwitchReason,
         rule: &'static str,
     ) -> bool {
-        let key = |refused: &Refused| (refused.to, refused.reason, refused.rule);
-        self.refused.as_deref().map(key) == Some((to, reason, rule))
+        // A failback that the end of a hold would have allowed is a failback a moment later.
+        let level = |reason| match reason {
+            SwitchReason::HoldReleased => SwitchReason::Failback,
+            other => other,
+        };
+        let key = |refused: &Refused| (refused.to, level(refused.reason), refused.rule);
+        self.refused.as_deref().map(key) == Some((to, level(reason), rule))
     }
 
     /// When what stands against a move ends by time: it is to be decided anew then.

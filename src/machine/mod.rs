@@ -334,8 +334,9 @@ impl Machine {
         }
         // What one pass brings about can make the next thing due at this very moment (a failed
         // probe with no cooldown, an exhausted stream whose trial is due): pass until quiet.
+        // (A switch to the very same input may become effective without a word.)
         for _ in 0..8 {
-            let before = cx.out.len();
+            let before = (cx.out.len(), self.pending.is_some());
             self.expire_hold(cx);
             self.expire_runs(cx);
             self.judge_health(cx);
@@ -343,7 +344,7 @@ impl Machine {
             self.await_first_packet(cx);
             self.tend_gate(cx);
             self.run_probes(cx);
-            if cx.out.len() == before {
+            if (cx.out.len(), self.pending.is_some()) == before {
                 break;
             }
         }
@@ -362,6 +363,16 @@ impl Machine {
         let gated = self.entry.as_ref().is_some_and(|entry| entry.gate.is_some());
         let at_rest = self.pending.is_none() && self.left.is_none() && !gated;
         at_rest && chosen == Some(priority)
+    }
+
+    /// The activation that stays on the air though its input is gone, or switched off.
+    pub(crate) fn leaving_epoch(&self) -> Option<Epoch> {
+        self.leaving.as_ref().map(|leaving| leaving.run.epoch)
+    }
+
+    /// The same, where its number is another source's by now.
+    pub(crate) fn stranger(&self) -> Option<Epoch> {
+        self.leaving.as_ref().filter(|leaving| leaving.removed).map(|leaving| leaving.run.epoch)
     }
 
     /// How many packets of an epoch are known; `None` for an epoch that is over.

@@ -1,8 +1,8 @@
 //! What a machine wants to be called for: its next deadline, packets that matter at once, and
 //! whether it is at rest until then.
 
-use super::Machine;
 use super::select::Readiness;
+use super::{Input, Machine};
 use crate::config::Policy;
 use crate::publish::Stall;
 use crate::types::{Epoch, FOREVER_NS, Nanos};
@@ -77,19 +77,28 @@ impl Machine {
         let cx = self.cx(now, policy, stall, &mut nothing);
         // Degraded, but nothing is known to be better: whoever delivers first gets the stream.
         let open_choice = !self.active_is_eligible() && self.pending.is_none();
-        for input in self.inputs.iter().filter(|input| input.enabled) {
+        // One that was switched off before it delivered is still on the air.
+        let awaited =
+            |input: &Input| self.active == Some(input.priority()) && self.awaits_first_packet();
+        for input in self.inputs.iter().filter(|input| input.enabled || awaited(input)) {
             let Some(run) = &input.run else { continue };
             let next_packet_is_ripe = || {
                 self.better_inputs().iter().any(|better| better.priority() == input.priority())
                     && self.readiness(&cx, input) == Readiness::NextPacket
             };
             let carries = self.active == Some(input.priority());
+            // Dead, and the successor is still to come: who delivers before it is the better one.
+            let may_overtake = self.pending.is_some()
+                && !self.active_is_eligible()
+                && !self.known_to_deliver(&cx, input);
             let is_target = self.pending.as_ref().is_some_and(|p| p.target == input.priority());
             // One that waits for its keyframe only tells of the cut, by itself.
             let next_packet_counts =
                 is_target || (carries && self.awaits_first_packet()) || next_packet_is_ripe();
             if open_choice
+                || may_overtake
                 || input.failure.is_some()
+                || !input.proved
                 || run.last.is_none()
                 || (next_packet_counts && !self.waits_for_keyframe(run.epoch))
             {

@@ -54,7 +54,7 @@ impl Machine {
     }
 
     /// Delivering, and after a move forced by silence, later than the one that is left.
-    fn known_to_deliver(&self, cx: &Cx<'_>, input: &Input) -> bool {
+    pub(super) fn known_to_deliver(&self, cx: &Cx<'_>, input: &Input) -> bool {
         let left = self.active_input().and_then(|input| input.failure.as_ref());
         let after = left.and_then(|failure| failure.silent_after);
         let stamp = input.run.as_ref().and_then(|run| run.stamp);

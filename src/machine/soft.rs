@@ -29,6 +29,8 @@ pub(crate) struct Soft {
     block: u64,
     /// The cadence has learned something since the run was last told.
     relearned: bool,
+    /// It was told to be degraded, and is so for nothing else any more.
+    pub(super) told_degraded: bool,
     /// For looks at an input that is not sampled.
     pub(super) glance: super::meter::Glance,
 }
@@ -345,16 +347,25 @@ impl Machine {
                         reason: detail,
                         cause: rule,
                     });
+                    self.owe_recovery(i);
                 }
             }
             None => {
                 cx.emit(EventKind::InputCleared { input_priority, rule });
-                if !carries && input.failure.is_none() && !input.is_impaired() {
+                let owed = input.soft.as_ref().is_some_and(|soft| soft.told_degraded);
+                if (!carries || owed) && input.failure.is_none() && !input.is_impaired() {
                     let evidence = "health";
                     cx.emit(EventKind::InputRecovered { input_priority, evidence });
+                    input.soft.iter_mut().for_each(|soft| soft.told_degraded = false);
                 }
             }
         }
+    }
+
+    /// An impaired input was told to be degraded: that it is not is to be told when its rules are
+    /// clear, whether or not it carries the stream by then.
+    pub(super) fn owe_recovery(&mut self, i: usize) {
+        self.inputs[i].soft.iter_mut().for_each(|soft| soft.told_degraded = true);
     }
 
     /// The next moment at which a sample is due, or a rule or condition changes by time alone.

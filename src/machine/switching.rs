@@ -109,6 +109,7 @@ impl Machine {
             let (input_priority, cause) = (input.priority(), wrong.rule);
             input.steady_since = None;
             cx.emit(EventKind::InputDegraded { input_priority, reason: wrong.text(), cause });
+            self.owe_recovery(old);
         }
     }
 

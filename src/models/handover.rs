@@ -228,3 +228,29 @@ fn an_epoch_that_ends_in_its_cut_leaves_the_air_to_nobody_or_the_old_one() {
         }
     });
 }
+
+/// The monitor moves the air by itself (a forced move): its grant is learned of by a plain look at
+/// the word, and the old one's end with it.
+#[test]
+fn a_grant_by_the_monitor_is_one_moment_for_all() {
+    explore(2, || {
+        let Pair { lab, mut old, mut new, witness } = pair();
+        // Nobody waits for their first packets, so that the plain path is taken.
+        for recorder in [&old, &new] {
+            let home = lab.core.cells.home_of(recorder.index());
+            handover::watch(&lab.core.cells, home, false);
+        }
+        let (ours, forced) = (Arc::clone(&lab), on(&new));
+        let monitor = thread::spawn(move || ours.reconcile(forced));
+        let theirs = Arc::clone(&witness);
+        let leaving = thread::spawn(move || {
+            let _ = theirs.record(&mut old, false);
+            old
+        });
+        let _ = witness.record(&mut new, false);
+        monitor.join().unwrap();
+        drop(leaving.join().unwrap());
+        assert_eq!(witness.record(&mut new, false), Verdict::Forward(2));
+        assert_eq!(Pair::on_air(&lab), Some(2));
+    });
+}

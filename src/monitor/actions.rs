@@ -45,6 +45,11 @@ impl Monitor {
                 Action::Rebind { from, input, epoch } => {
                     let by_id = inner.declared(input.priority).and_then(Declared::by_id);
                     inner.plane.rebind(&core.cells, epoch, input.priority, by_id);
+                    // Whether its packets by id open an epoch is the source's to take along.
+                    let by_id_only = inner.plane.is_by_id_only(epoch);
+                    if let Some(heir) = inner.declared_mut(input.priority) {
+                        heir.had_recorder = !by_id_only;
+                    }
                     if let Some(cell) = inner.renew_by_id(&core.cells, stream.key, from) {
                         core.routes.replace(&stream.id, stream.key, inner.route());
                         core.cells.release(cell);

@@ -224,10 +224,11 @@ impl Monitor {
     fn open_by_id(&mut self, inner: &mut Inner) {
         let core = Arc::clone(&self.core);
         for i in 0..inner.declared.len() {
+            let stranger = inner.machine.stranger();
             let declared = &mut inner.declared[i];
             if !declared.hot
                 || declared.had_recorder
-                || inner.plane.epoch_of(declared.priority).is_some()
+                || inner.plane.epoch_of_but(declared.priority, stranger).is_some()
             {
                 continue;
             }

@@ -95,19 +95,26 @@ impl Plane {
 
     /// The open epoch of an input, if any.
     pub(crate) fn epoch_of(&self, priority: Priority) -> Option<Epoch> {
-        self.epochs.iter().rev().find(|cells| cells.priority == priority).map(|cells| cells.epoch)
+        self.epoch_of_but(priority, None)
+    }
+
+    /// The same, leaving one out: another source under that number.
+    pub(crate) fn epoch_of_but(&self, priority: Priority, but: Option<Epoch>) -> Option<Epoch> {
+        let own = |cells: &&EpochCells| cells.priority == priority && but != Some(cells.epoch);
+        self.epochs.iter().rev().find(own).map(|cells| cells.epoch)
     }
 
     /// The input's previous epochs are over at once: their recorders answer *stale*. Their counts
     /// stay until the machine has read them and closes them.
-    pub(crate) fn supersede(&mut self, cells: &Cells, priority: Priority) {
+    pub(crate) fn supersede(&mut self, cells: &Cells, priority: Priority, but: Option<Epoch>) {
         let by_id =
             self.epochs.iter().find(|found| found.priority == priority && found.by_id.is_some());
         if let Some((by_id, _)) = by_id.and_then(|found| found.by_id) {
             self.detach_by_id(cells, by_id);
         }
         for at in 0..self.epochs.len() {
-            if self.epochs[at].priority == priority && !self.epochs[at].by_id_only {
+            let EpochCells { epoch, priority: of, by_id_only, .. } = self.epochs[at];
+            if of == priority && !by_id_only && but != Some(epoch) {
                 self.end_word(cells, at);
             }
         }
@@ -117,6 +124,11 @@ impl Plane {
     #[cfg(all(loom, test))]
     pub(crate) fn homes(&self) -> Vec<CellIndex> {
         self.epochs.iter().map(|found| found.home).collect()
+    }
+
+    /// Whether an epoch was opened by packets by id, and no recorder is to be had for it.
+    pub(crate) fn is_by_id_only(&self, epoch: Epoch) -> bool {
+        self.find(epoch).is_some_and(|found| found.by_id_only)
     }
 
     /// Whether an open epoch's word stands in this cell.
@@ -238,8 +250,9 @@ impl Plane {
         cells: &Cells,
         priority: Priority,
         by_id: CellIndex,
+        but: Option<Epoch>,
     ) -> bool {
-        let Some(epoch) = self.epoch_of(priority) else { return false };
+        let Some(epoch) = self.epoch_of_but(priority, but) else { return false };
         let Some(found) = self.epochs.iter_mut().find(|found| found.epoch == epoch) else {
             return false;
         };

@@ -41,8 +41,8 @@ impl Stamps {
 #[must_use = "it says whether to send the packet, and with which times"]
 pub enum Mapped {
     /// Send it with these times, in ticks of the output timebase, not wrapped. The DTS is always
-    /// there (the PTS stands in for one that is missing), the PTS if there was one; the duration
-    /// is 0 where none was given.
+    /// there (the PTS stands in for one that is missing), the PTS if there was one that a clock can
+    /// show; the duration is 0 where none was given.
     At(Stamps),
     /// It has no time (or one that no clock can show). Nothing was changed; send it or not.
     Untimed,

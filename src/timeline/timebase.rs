@@ -1,7 +1,7 @@
 //! Timebases: what one tick lasts and where the counting begins again; exact conversion.
 
 /// No value beyond this (in output ticks) is believed: sums of two of them cannot overflow.
-const FURTHEST: i64 = 1 << 61;
+pub(super) const FURTHEST: i64 = 1 << 61;
 
 /// What one tick lasts, in seconds as a fraction (FFmpeg's `AVRational`), and at how many ticks
 /// the counter begins again at 0, if it does.

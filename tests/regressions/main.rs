@@ -5,6 +5,7 @@ mod at_rest;
 mod liveness;
 mod machine;
 mod plane;
+mod proofs;
 mod renumbering;
 mod workers;
 
