@@ -35,8 +35,8 @@ impl Machine {
         }
         // A packet that was T old when it came (by the host's own time) proves no end of a silence.
         let input = &self.inputs[i];
-        let was_silent = |failure: &Box<Failure>| failure.cause == SwitchReason::Timeout;
-        let is_old = input.failure.as_ref().is_some_and(was_silent) && !cx.delivers(input);
+        let was_silent = |failure: &Failure| failure.cause == SwitchReason::Timeout;
+        let is_old = input.failure.as_deref().is_some_and(was_silent) && !cx.delivers(input);
         // Whatever a probe in flight finds, another packet is the better proof.
         if let Some(probe) = self.inputs[i].probe.there().filter(|_| !is_old) {
             (probe.in_flight, probe.cooling_since) = (None, None);
