@@ -43,6 +43,9 @@
 //! | everything else of [`Engine`] | takes short locks, waits for no host code | any |
 //! | [`SwitchTicket::wait`], [`Engine::unregister_and_wait`], [`Engine::shutdown`] | may block | any but the engine's own |
 //!
+//! A failed allocation aborts the process, as everywhere in Rust; `record` and its kin make none. A
+//! thread that the system refuses is an error of [`EngineBuilder::build`].
+//!
 //! # Health beyond silence
 //! All of it is off until asked for: rules on bitrate, frame rate, loss and silent video, and
 //! learned silence ([`HealthConfig`]), conditions that the host sees
