@@ -201,10 +201,10 @@ impl Model {
         self.said.callbacks.append(&mut self.said.waiting);
     }
 
-    fn how_far(&self) -> (usize, usize, usize, usize, bool) {
+    fn how_far(&self) -> (usize, usize, usize, usize, bool, Option<i32>) {
         let Said { calls, events, waiting, tickets, .. } = &self.said;
         let pending = self.pending.is_some();
-        (calls.len(), events.len(), waiting.len(), tickets.len(), pending)
+        (calls.len(), events.len(), waiting.len(), tickets.len(), pending, self.active)
     }
 
     // --- What is said ---
