@@ -87,8 +87,8 @@ impl Rules {
     fn read() -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deny.toml");
         let text = std::fs::read_to_string(file).expect("deny.toml is there");
-        let mut rules = Self::default();
-        rules.licences = list(&text, "licenses", "allow").into_iter().flat_map(quoted).collect();
+        let licences = list(&text, "licenses", "allow").into_iter().flat_map(quoted).collect();
+        let mut rules = Self { licences, ..Self::default() };
         let exceptions = text.lines().filter(|line| line.starts_with("exceptions"));
         for pair in exceptions.map(quoted) {
             rules.exceptions.extend(pair.chunks_exact(2).map(|p| (p[0].clone(), p[1].clone())));

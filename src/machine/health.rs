@@ -29,18 +29,19 @@ impl Machine {
         let accepted_by_packet = !std::mem::replace(&mut run.accepted, true);
         input.last_stamp = Some(sample.stamp);
         input.wanted_since = None;
-        // Whatever a probe in flight finds, this is the better proof.
-        if let Some(probe) = input.probe.there() {
-            (probe.in_flight, probe.cooling_since) = (None, None);
-        }
         let priority = input.priority();
         if accepted_by_packet {
             cx.emit(EventKind::InputStarted { input_priority: priority, epoch });
         }
         // A packet that was T old when it came (by the host's own time) proves no end of a silence.
         let input = &self.inputs[i];
-        let was_silent = |failure: &Box<Failure>| failure.cause == SwitchReason::Timeout;
-        let is_old = input.failure.as_ref().is_some_and(was_silent) && !cx.delivers(input);
+        let was_silent = |failure: &Failure| failure.cause == SwitchReason::Timeout;
+        let is_old = input.failure.as_deref().is_some_and(was_silent) && !cx.delivers(input);
+        // Whatever a probe in flight finds, another packet is the better proof.
+        if let Some(probe) = self.inputs[i].probe.there().filter(|_| !is_old) {
+            (probe.in_flight, probe.cooling_since) = (None, None);
+        }
+        let input = &self.inputs[i];
         if input.enabled && !is_old {
             self.prove(cx, i, sample.stamp, "packets");
         }

@@ -87,7 +87,7 @@ fn after_stale_nothing_counts() {
         let control = thread::spawn(move || {
             let stream = ours.stream();
             let mut inner = stream.inner.lock();
-            inner.plane.supersede(&ours.core.cells, 0);
+            inner.plane.supersede(&ours.core.cells, 0, None);
         });
         let mut counts = 0;
         let mut is_over = false;

@@ -203,6 +203,25 @@ fn a_word_moves_without_losing_a_cut() {
     });
 }
 
+/// The armed word itself moves, with whom it takes the air from.
+#[test]
+fn an_armed_word_moves_with_its_arming() {
+    explore(2, || {
+        let Pair { lab, mut old, mut new, witness } = pair();
+        lab.reconcile(armed(&old, &new, false));
+        let theirs = Arc::clone(&witness);
+        let opening = thread::spawn(move || {
+            let mut sibling = new.sibling().expect("its epoch is open");
+            assert_eq!(theirs.record(&mut sibling, false), Verdict::Forward(2));
+            (new, sibling)
+        });
+        let _ = witness.record(&mut old, false);
+        drop(opening.join().unwrap());
+        assert_eq!(witness.record(&mut old, false), Verdict::Drop);
+        assert_eq!(Pair::on_air(&lab), Some(2));
+    });
+}
+
 /// The target's epoch ends as its packet makes the cut.
 #[test]
 fn an_epoch_that_ends_in_its_cut_leaves_the_air_to_nobody_or_the_old_one() {

@@ -10,9 +10,9 @@ use loom::thread;
 
 use super::{Lab, S, explore, packet};
 use crate::config::EngineConfig;
+use crate::machine::Machine;
 use crate::monitor::Monitor;
 use crate::recorder::Recorder;
-use crate::status::RuntimeStatus;
 use crate::sync::Arc;
 use crate::sync::thread as parking;
 use crate::types::Verdict;
@@ -51,15 +51,16 @@ impl Watching {
         self.monitor.turn(None);
     }
 
-    fn status(&self) -> RuntimeStatus {
-        self.lab.engine.runtime_status(S).expect("registered")
+    /// What the machine itself knows. (A status would look at the packets by itself.)
+    fn knows<T>(&self, of: impl Fn(&Machine) -> T) -> T {
+        of(&self.lab.stream().inner.lock().machine)
     }
 
     /// The monitor thread's life, until this holds.
-    fn run_until(&mut self, holds: impl Fn(&RuntimeStatus) -> bool) {
+    fn run_until(&mut self, holds: impl Fn(&Machine) -> bool) {
         loop {
             self.monitor.turn(None);
-            if holds(&self.status()) {
+            if self.knows(&holds) {
                 return;
             }
             parking::park();
@@ -73,13 +74,13 @@ fn a_watched_packet_wakes() {
     explore(2, || {
         let (mut watching, mut recorders) = Watching::silent(1);
         watching.at(T_MS);
-        assert!(watching.status().exhausted);
+        assert!(watching.knows(Machine::is_exhausted));
         let mut recorder = recorders.remove(0);
         let producer = thread::spawn(move || {
             assert!(matches!(recorder.record(packet()), Verdict::Forward(_)));
             recorder
         });
-        watching.run_until(|status| !status.exhausted);
+        watching.run_until(|machine| !machine.is_exhausted());
         drop(producer.join().unwrap());
     });
 }
@@ -90,7 +91,7 @@ fn two_packets_at_once_are_both_heard() {
     explore(1, || {
         let (mut watching, mut recorders) = Watching::silent(2);
         watching.at(T_MS);
-        assert!(watching.status().exhausted);
+        assert!(watching.knows(Machine::is_exhausted));
         let producers: Vec<_> = recorders
             .drain(..)
             .map(|mut recorder| {
@@ -100,9 +101,7 @@ fn two_packets_at_once_are_both_heard() {
                 })
             })
             .collect();
-        let is_good =
-            |input: &crate::InputHealthSnapshot| input.status != crate::InputStatus::Degraded;
-        watching.run_until(|status| status.inputs.iter().all(is_good));
+        watching.run_until(|machine| machine.usable() == 2);
         producers.into_iter().for_each(|producer| drop(producer.join().unwrap()));
     });
 }
@@ -122,8 +121,10 @@ fn a_packet_that_misses_its_bit_is_seen_at_the_next_tick() {
         watching.at(TICK_MS);
         drop(producer.join().unwrap());
         watching.at(TICK_MS);
-        let status = watching.status();
-        assert!(!status.exhausted, "its packet was counted, and nobody has looked");
+        assert!(
+            !watching.knows(Machine::is_exhausted),
+            "its packet was counted, and nobody has looked"
+        );
     });
 }
 
@@ -135,11 +136,12 @@ fn a_cut_wakes() {
         let ticket = watching.lab.engine.switch_input(S, 1).expect("a candidate");
         watching.monitor.turn(None);
         let mut target = recorders.remove(1);
+        let epoch = target.epoch();
         let producer = thread::spawn(move || {
             assert!(matches!(target.record(packet()), Verdict::Forward(_)));
             target
         });
-        watching.run_until(|status| status.active_input_priority == Some(1));
+        watching.run_until(|machine| machine.air().on == Some(epoch));
         assert_eq!(ticket.outcome(), Some(Ok(())));
         drop(producer.join().unwrap());
     });
@@ -154,9 +156,7 @@ fn a_command_wakes() {
         let operator = thread::spawn(move || {
             lab.engine.set_input_enabled(S, 0, false).expect("known");
         });
-        watching.run_until(|status| {
-            status.inputs.iter().any(|input| input.status == crate::InputStatus::Stopped)
-        });
+        watching.run_until(|machine| machine.usable() == 1);
         operator.join().unwrap();
         drop(recorders);
     });

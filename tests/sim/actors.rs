@@ -60,7 +60,7 @@ impl Actor {
                 interval_ns: if dense {
                     rng.within(timeout_ns / 4, timeout_ns * 45 / 100)
                 } else {
-                    rng.within(timeout_ns * 45 / 100, timeout_ns * 62 / 100)
+                    rng.within(timeout_ns * 52 / 100, timeout_ns * 64 / 100)
                 },
                 fault: Fault::default(),
                 ticks: 0,
@@ -78,8 +78,8 @@ impl Actor {
             hostile: false,
             healing: false,
             keyframe_every: rng.within(2, 12),
-            mean_fault_ns: if dense { 150 * S } else { 500 * S },
-            mean_word_ns: if dense { 900 * S } else { 2_400 * S },
+            mean_fault_ns: if dense { 150 * S } else { 1_500 * S },
+            mean_word_ns: if dense { 900 * S } else { 4_000 * S },
             unprobed: rng.chance(10),
             edits: 0,
             rng,
@@ -149,7 +149,7 @@ impl Actor {
             What::Look => {
                 rig.exec(self.index, &Command::Look);
                 self.come_back(rig, schedule);
-                let every = if self.mean_fault_ns > 200 * S { 240 * S } else { 45 * S };
+                let every = if self.mean_fault_ns > 200 * S { 400 * S } else { 45 * S };
                 let after = self.rng.within(every, 2 * every);
                 self.at(schedule, rig.now + after, What::Look, 0, 0);
             }

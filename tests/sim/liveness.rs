@@ -6,11 +6,6 @@
 use crate::rig::Rig;
 use crate::shadow::{GOOD_ANSWER_NS, Input, MOST_DAMPED_NS, MS, S, Spans, Stream};
 
-/// KNOWN defect, to be taken out when it is mended: cold inputs that answer every probe and
-/// deliver nothing take the stream from each other for ever, and a good one of a higher number is
-/// never tried.
-const KNOWN_PING_PONG: bool = true;
-
 impl Rig {
     /// Compares all that is known of a stream with what must be by now.
     pub(crate) fn look(&mut self, i: usize) {
@@ -67,13 +62,6 @@ impl Rig {
         let good =
             stream.inputs.iter().find(|input| is_good_since(input, now.saturating_sub(patience)));
         let Some(p) = good.map(|input| input.p) else { return };
-        // Two that answer probes and deliver nothing take turns.
-        let recent = |at: Option<u64>| at.is_some_and(|at| at + patience > now);
-        let liars =
-            stream.inputs.iter().filter(|i| recent(i.probe_good_at) && recent(Some(i.bad_at)));
-        if KNOWN_PING_PONG && liars.count() >= 2 {
-            return self.counts.add("KNOWN: two that only answer probes take turns");
-        }
         let text = format!("off the air for {} s, and input {p} is good", (now - off_since) / S);
         self.fail(i, "on the air", text);
     }

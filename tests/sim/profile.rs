@@ -37,7 +37,7 @@ impl Mix {
                 0..2 => rng.within(200, 1_000),
                 2..10 => rng.within(1_000, 3_000),
                 10..50 => rng.within(3_000, 10_000),
-                50..300 => rng.within(SLOW_MS / SLOW_GRID_MS, 30_000 / SLOW_GRID_MS) * SLOW_GRID_MS,
+                50..200 => rng.within(SLOW_MS / SLOW_GRID_MS, 30_000 / SLOW_GRID_MS) * SLOW_GRID_MS,
                 _ => 30_000,
             },
         }
