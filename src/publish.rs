@@ -53,11 +53,6 @@ pub(crate) struct Stall {
 
 impl Stall {
     fn add(&mut self, began: Nanos, wake: Nanos) {
-        // What the oldest has moved, the next may have moved on: that stands when it is forgotten.
-        let [oldest, next, ..] = self.recent;
-        if oldest.1 != 0 && next.0 < oldest.1.saturating_add(STALL_GRACE_NS) {
-            self.recent[1].0 = oldest.0;
-        }
         self.recent.rotate_left(1);
         self.recent[3] = (began, wake);
     }

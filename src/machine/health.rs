@@ -58,8 +58,10 @@ impl Machine {
             // A probe makes it eligible; only packets clear what had gone wrong.
             if let Some(troubles) = input.troubles.there() {
                 troubles.errors.clear();
-                troubles.vain_at = None;
+                (troubles.vouched, troubles.vain_at) = (false, None);
             }
+        } else if let Some(troubles) = input.troubles.there() {
+            troubles.vouched = true;
         }
         let Some(failure) = input.failure.take() else { return };
         input.probe.there().into_iter().for_each(|probe| probe.cooling_since = None);
@@ -172,9 +174,10 @@ impl Machine {
             input.probe.cooling_since = Some(cx.now);
         }
         let run = input.run.as_ref();
-        if !input.config.hot && run.is_some_and(|run| run.counts.packets == 0) {
-            input.troubles.vain_at = Some(cx.now);
+        if run.is_some_and(|run| run.counts.packets == 0) {
+            input.note_vain(cx.now);
         }
+        input.troubles.vouched = false;
         let run = input.run.as_ref();
         let silent_after = run.and_then(|run| run.stamp).filter(|_| cause == SwitchReason::Timeout);
         let message = why.clone();
@@ -281,6 +284,7 @@ impl Machine {
                 }
             }
             Err(why) => {
+                self.inputs[i].note_vain(cx.now);
                 // Nothing runs, so there is nothing to stop.
                 if let Some(run) = self.inputs[i].take_run() {
                     cx.act(Action::Close { epoch: run.epoch });

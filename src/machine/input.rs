@@ -51,14 +51,16 @@ pub(crate) struct Troubles {
     /// Uncleared errors, newest first.
     pub(crate) errors: VecDeque<(Nanos, String)>,
     pub(crate) last_failure: Option<(Nanos, String, SwitchReason)>,
-    /// When the latest of its activations failed that had brought no packet; none has come since.
+    /// A probe has found it good since its last failure, and nothing else has.
+    pub(crate) vouched: bool,
+    /// When it was last started on the word of a probe and brought no packet; none has come since.
     pub(crate) vain_at: Option<Nanos>,
 }
 
 impl Absent for Troubles {
     fn absent() -> &'static Self {
         static NONE: Troubles =
-            Troubles { errors: VecDeque::new(), last_failure: None, vain_at: None };
+            Troubles { errors: VecDeque::new(), last_failure: None, vouched: false, vain_at: None };
         &NONE
     }
 }
@@ -313,6 +315,13 @@ impl Input {
     }
 
     /// Forgets health and history: another source stands behind the priority now.
+    /// It was started, and has failed without a packet.
+    pub(crate) fn note_vain(&mut self, now: Nanos) {
+        if let Some(troubles) = self.troubles.there().filter(|troubles| troubles.vouched) {
+            troubles.vain_at = Some(now);
+        }
+    }
+
     pub(crate) fn reset_health(&mut self) {
         self.failure = None;
         self.proved = false;

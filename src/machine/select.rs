@@ -72,9 +72,9 @@ impl Machine {
     }
 
     /// The best input for a move that failure forces: the override, then one that delivers, then
-    /// (when everything was lost) one that is proved, then one that was not started in vain since
-    /// its last packet (or was so longest ago: two that answer probes and never deliver would keep
-    /// the stream between them for ever), then the lowest number.
+    /// (when everything was lost) one that is proved, then one that was not started in vain on the
+    /// word of a probe since its last packet (or was so longest ago: two that answer probes and
+    /// never deliver would keep the stream between them for ever), then the lowest number.
     pub(super) fn best_forced(&self, cx: &Cx<'_>) -> Option<Priority> {
         let candidates = || self.inputs.iter().filter(|input| input.is_candidate());
         let held = self.hold.map(|hold| hold.priority);
@@ -100,7 +100,7 @@ impl Machine {
                 // An impaired one that delivers is a last resort, and better than none.
                 let unproved = self.exhausted && silent && !input.proved;
                 let suspected = input.failure.is_some();
-                let vain_at = input.troubles.vain_at.filter(|_| silent);
+                let vain_at = input.troubles.vain_at.filter(|_| !self.known_to_deliver(cx, input));
                 (suspected, silent, input.is_impaired(), unproved, vain_at, input.priority())
             })
             .map(Input::priority)

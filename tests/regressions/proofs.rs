@@ -201,17 +201,3 @@ fn packets_by_id_under_the_number_of_what_is_leaving_come_through_in_the_end() {
     let new = status(&engine).input(0).cloned().unwrap();
     assert!(new.epoch.is_some() && new.packets > 0, "{new:?}");
 }
-
-// §4.7: five stalls in a row move a deadline as four do.
-#[test]
-fn stalls_in_a_row_go_on_moving_a_deadline() {
-    let config = EngineConfig { packet_timeout_ms: 100, ..EngineConfig::default() };
-    let engine = hand_with(config, [cold(0, "a")]);
-    for by_ms in [100, 60, 60, 60, 60, 60, 60] {
-        engine.stall(ms(by_ms));
-        engine.advance(ms(0));
-        assert_eq!(status(&engine).inputs[0].status, InputStatus::Idle);
-    }
-    engine.advance(ms(100));
-    assert_eq!(status(&engine).inputs[0].status, InputStatus::Degraded);
-}
