@@ -126,6 +126,10 @@ impl Model {
         let began = self.now;
         self.now += by;
         self.stalls.push((began, self.now));
+        // open: four count. Where every wake-up is late, a dead input is to be left in the end.
+        if self.stalls.len() > 4 {
+            self.stalls.remove(0);
+        }
         let wake = self.now;
         // What was stamped at the last look may have come at any time since.
         let inputs = self.inputs.values_mut().filter_map(|input| input.run.as_mut());
