@@ -334,9 +334,9 @@ impl Machine {
         }
         // What one pass brings about can make the next thing due at this very moment (a failed
         // probe with no cooldown, an exhausted stream whose trial is due): pass until quiet.
-        // (A switch to the very same input may become effective without a word.)
+        // (A switch to the very same input, or from none, may become effective without a word.)
         for _ in 0..8 {
-            let before = (cx.out.len(), self.pending.is_some());
+            let before = (cx.out.len(), self.pending.is_some(), self.active);
             self.expire_hold(cx);
             self.expire_runs(cx);
             self.judge_health(cx);
@@ -344,7 +344,7 @@ impl Machine {
             self.await_first_packet(cx);
             self.tend_gate(cx);
             self.run_probes(cx);
-            if (cx.out.len(), self.pending.is_some()) == before {
+            if (cx.out.len(), self.pending.is_some(), self.active) == before {
                 break;
             }
         }

@@ -49,7 +49,9 @@ pub(crate) struct Input {
     pub(super) unsupported: bool,
     pub(super) errors: Vec<(u64, String)>,
     pub(super) last_failure: Option<(u64, String, SwitchReason)>,
-    /// Cold: when an activation of it failed that had brought no packet; none has come since.
+    /// A probe has found it good since its last failure, and nothing else has.
+    pub(super) vouched: bool,
+    /// When it was last started on the word of a probe and brought no packet; none has come since.
     pub(super) vain_at: Option<u64>,
     pub(super) last_packet: Option<u64>,
     pub(super) packets_before: u64,
@@ -196,6 +198,7 @@ impl Input {
             unsupported: false,
             errors: Vec::new(),
             last_failure: None,
+            vouched: false,
             vain_at: None,
             last_packet: None,
             packets_before: 0,

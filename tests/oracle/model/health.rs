@@ -84,7 +84,9 @@ impl Model {
                 input.steady_since.get_or_insert(now);
             }
             input.errors.clear();
-            input.vain_at = None;
+            (input.vouched, input.vain_at) = (false, None);
+        } else if input.last_failure.is_some() {
+            input.vouched = true;
         }
         if input.failure.take().is_none() {
             return;
@@ -182,10 +184,10 @@ impl Model {
             input.cooling_since = Some(now);
         }
         let run = input.run.as_ref();
-        // open: a start that was refused was none.
-        if run.is_some_and(|run| run.packets == 0) && !input.config.hot {
+        if input.vouched && run.is_some_and(|run| run.packets == 0) {
             input.vain_at = Some(now);
         }
+        input.vouched = false;
         let timeout = cause == SwitchReason::Timeout;
         let silent_after = run.and_then(|run| run.stamp).filter(|_| timeout);
         // §1: an error ends the activation, silence alone does not. open: a start that was never
@@ -274,6 +276,9 @@ impl Model {
                     }
                 }
                 Err(why) => {
+                    if input.vouched {
+                        input.vain_at = Some(self.now);
+                    }
                     // Nothing runs, so that there is nothing to stop.
                     input.take_run();
                     self.degrade(p, SwitchReason::Error, why.to_owned());

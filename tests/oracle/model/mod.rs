@@ -126,6 +126,10 @@ impl Model {
         let began = self.now;
         self.now += by;
         self.stalls.push((began, self.now));
+        // open: four count. Where every wake-up is late, a dead input is to be left in the end.
+        if self.stalls.len() > 4 {
+            self.stalls.remove(0);
+        }
         let wake = self.now;
         // What was stamped at the last look may have come at any time since.
         let inputs = self.inputs.values_mut().filter_map(|input| input.run.as_mut());
@@ -201,10 +205,10 @@ impl Model {
         self.said.callbacks.append(&mut self.said.waiting);
     }
 
-    fn how_far(&self) -> (usize, usize, usize, usize, bool) {
+    fn how_far(&self) -> (usize, usize, usize, usize, bool, Option<i32>) {
         let Said { calls, events, waiting, tickets, .. } = &self.said;
         let pending = self.pending.is_some();
-        (calls.len(), events.len(), waiting.len(), tickets.len(), pending)
+        (calls.len(), events.len(), waiting.len(), tickets.len(), pending, self.active)
     }
 
     // --- What is said ---

@@ -95,9 +95,9 @@ impl Model {
             let silent = !beginning && !self.known_to_deliver(input);
             // open: when everything was lost, one that a probe has proved goes first.
             let unproved = self.exhausted && silent && !input.proved;
-            // open: of those not known to deliver, one that was started in vain comes after the
-            // others, and of several such the one that was so longest ago first.
-            let vain_at = input.vain_at.filter(|_| silent);
+            // open: of those not known to deliver, one that was started in vain on the word of a
+            // probe comes after the others, and of several such the one of longest ago first.
+            let vain_at = input.vain_at.filter(|_| !self.known_to_deliver(input));
             (silent, input.is_impaired(), unproved, vain_at, input.config.priority)
         };
         let fit = candidates.filter(|input| !self.known_to_be_worse(input));
