@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use changeover::{EventKind, SwitchReason};
+use changeover::{EventKind, RuntimeStatus, SwitchReason};
 
 use crate::ops::Op;
 
@@ -13,7 +13,7 @@ pub(crate) struct Coverage {
 }
 
 /// All that has to have been reached.
-const WANTED: [&str; 50] = [
+const WANTED: [&str; 51] = [
     "op Advance",
     "op Flow",
     "op Packets",
@@ -52,6 +52,7 @@ const WANTED: [&str; 50] = [
     "degraded error",
     "exhausted",
     "restored",
+    "begun initial",
     "stalled",
     "neighbour's failover",
     "heard in a stall",
@@ -88,11 +89,14 @@ impl Coverage {
             EventKind::SwitchFailed { .. } => self.reach("switch failed".to_owned()),
             EventKind::Exhausted => self.reach("exhausted".to_owned()),
             EventKind::Restored { .. } => self.reach("restored".to_owned()),
-            EventKind::SwitchDecided { from: None, reason, .. } => {
-                let begun = if *reason == SwitchReason::Initial { "initial" } else { "anew" };
-                self.reach(format!("begun {begun}"));
-            }
             _ => {}
+        }
+    }
+
+    /// A stream's first activation has no event of its own: its history shows it.
+    pub(crate) fn history(&mut self, status: &RuntimeStatus) {
+        if status.switches.first().is_some_and(|newest| newest.reason == SwitchReason::Initial) {
+            self.reach("begun initial".to_owned());
         }
     }
 

@@ -176,6 +176,7 @@ impl World {
         let status = self.status()?;
         let (lines, expected) = (view::lines(&status), self.model.lines());
         self.same("status", &lines, &expected)?;
+        self.coverage.history(&status);
         self.witness.status(&status, self.engine.now_ns())?;
         self.witness.nothing_was_early(&self.engine)?;
         self.retire();
