@@ -266,9 +266,15 @@ fn a_grant_by_the_monitor_is_one_moment_for_all() {
             let _ = theirs.record(&mut old, false);
             old
         });
-        let _ = witness.record(&mut new, false);
+        // Not on the model's first thread: loom would always have it go first.
+        let ours = Arc::clone(&witness);
+        let taking = thread::spawn(move || {
+            let _ = ours.record(&mut new, false);
+            new
+        });
         monitor.join().unwrap();
         drop(leaving.join().unwrap());
+        let mut new = taking.join().unwrap();
         assert_eq!(witness.record(&mut new, false), Verdict::Forward(2));
         assert_eq!(Pair::on_air(&lab), Some(2));
     });
