@@ -14,6 +14,7 @@ pub(crate) struct Callbacks {
     pub(crate) pranks: HashMap<String, Prank>,
     pub(crate) told: Vec<(String, bool)>,
     pub(crate) unregistered: Vec<String>,
+    pub(crate) switched: Vec<String>,
     pub(crate) reported: Vec<(String, i32)>,
 }
 
@@ -53,7 +54,10 @@ pub(crate) fn called_back(shared: &Mutex<Callbacks>, engine: &Engine, id: &str, 
             shared.lock().expect("no panic inside").reported.push((id.to_owned(), p));
             let _ = engine.report_input_error(id, p, None, "from a callback");
         }
-        Some(Prank::Switch(p)) => _ = engine.switch_input(id, p),
+        Some(Prank::Switch(p)) => {
+            shared.lock().expect("no panic inside").switched.push(id.to_owned());
+            let _ = engine.switch_input(id, p);
+        }
         Some(Prank::Unregister) if engine.unregister(id).is_err() => {}
         Some(Prank::Unregister) => {
             shared.lock().expect("no panic inside").unregistered.push(id.to_owned());

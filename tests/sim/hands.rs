@@ -18,6 +18,7 @@ impl Rig {
             Command::Look => self.look(i),
             Command::Stall => {
                 self.stalled = true;
+                self.last_stall = now;
                 self.stall_from.get_or_insert(now);
             }
             Command::Wake => {
@@ -113,7 +114,7 @@ impl Rig {
                 };
                 let stream = &mut self.streams[i];
                 stream.soft = true;
-                stream.free_since = now;
+                (stream.free_since, stream.soft_until) = (now, now + 3_000 * MS);
                 if let Some(input) = stream.input(p) {
                     input.black = on;
                     input.bad_at = now + 1_600 * MS;

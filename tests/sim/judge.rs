@@ -1,6 +1,6 @@
 //! What must hold of every driver call, event and callback, and of the status after them.
 
-use changeover::{DriverCall, Event, EventKind, InputStatus, SwitchReason};
+use changeover::{DriverCall, Event, EventKind, InputStatus, RuntimeStatus, SwitchReason};
 
 use crate::rig::{Rig, index_of};
 use crate::rng::fold;
@@ -89,7 +89,7 @@ impl Rig {
 
     fn judge_event(&mut self, i: usize, event: &Event) -> Wrong {
         let at = event.at_ns;
-        let last_wake = self.last_wake;
+        let stall = (self.last_stall, self.last_wake);
         let stream = &mut self.streams[i];
         let soft = stream.soft;
         match &event.kind {
@@ -104,6 +104,7 @@ impl Rig {
                     return wrong("known inputs", format!("input {p} is degraded, and unknown"));
                 };
                 let was = input.degraded.replace((at, *cause));
+                input.failed = Some((at, *cause));
                 input.bad_at = at;
                 if active {
                     self.counts.add("degraded: the active one");
@@ -112,7 +113,7 @@ impl Rig {
                     _ if was.is_some() && !soft => {
                         wrong("degraded once", format!("input {p} is degraded twice"))
                     }
-                    SwitchReason::Timeout => judge_timeout(input, at, last_wake, reason),
+                    SwitchReason::Timeout => judge_timeout(input, at, stall, reason),
                     SwitchReason::Error if input.error_at.is_none_or(|error| error < at) => wrong(
                         "errors",
                         format!("input {p} is degraded by an error that nobody reported"),
@@ -217,9 +218,14 @@ impl Rig {
                 self.counts.add("switch refused");
                 None
             }
+            EventKind::InputCleared { .. } => {
+                stream.impaired = stream.impaired.saturating_sub(1);
+                None
+            }
             EventKind::InputImpaired { .. } => {
                 self.counts.add("impaired");
                 stream.soft = true;
+                stream.impaired += 1;
                 None
             }
             EventKind::FirstPacket { .. } => {
@@ -230,15 +236,41 @@ impl Rig {
         }
     }
 
-    /// Errors that callbacks have reported.
+    /// Errors that callbacks have reported, and switches that they asked for.
     pub(crate) fn take_reports(&mut self) {
-        let reported =
-            std::mem::take(&mut self.callbacks.lock().expect("no panic inside").reported);
+        let (reported, switched) = {
+            let mut shared = self.callbacks.lock().expect("no panic inside");
+            (std::mem::take(&mut shared.reported), std::mem::take(&mut shared.switched))
+        };
+        let now = self.now;
         for (id, p) in reported {
-            let now = self.now;
             let input = index_of(&id).and_then(|i| self.streams[i].input(p));
             if let Some(input) = input {
                 (input.error_at, input.bad_at) = (Some(now), now);
+            }
+        }
+        for i in switched.iter().filter_map(|id| index_of(id)) {
+            self.streams[i].word_at = Some(now);
+        }
+    }
+
+    /// Rules are clear: from now on all is judged again.
+    fn sober_up(&mut self, i: usize, status: &RuntimeStatus) {
+        let now = self.now;
+        let stream = &mut self.streams[i];
+        // What is switched off does not show how it is.
+        let black = stream.inputs.iter().any(|input| input.black || !input.enabled);
+        if !stream.soft || stream.rules || stream.impaired > 0 || black || now < stream.soft_until {
+            return;
+        }
+        stream.soft = false;
+        stream.free_since = now;
+        for input in &mut stream.inputs {
+            let shown = status.input(input.p).map(|shown| shown.status);
+            if shown != Some(InputStatus::Degraded) {
+                input.degraded = None;
+            } else if input.degraded.is_none() {
+                input.degraded = input.failed;
             }
         }
     }
@@ -323,6 +355,8 @@ impl Rig {
         let Ok(status) = self.engine.runtime_status(&stream.id) else {
             return self.fail(i, "one story", "registered, and unknown");
         };
+        self.sober_up(i, &status);
+        let stream = &mut self.streams[i];
         stream.tickets.retain(|ticket| ticket.outcome().is_none());
         let told = stream.active;
         // Only from none, or to none, without a failover event.

@@ -5,6 +5,7 @@
 
 use crate::rig::Rig;
 use crate::shadow::{GOOD_ANSWER_NS, Input, MOST_DAMPED_NS, MS, S, Spans, Stream};
+use crate::verdicts::after_stall;
 
 impl Rig {
     /// Compares all that is known of a stream with what must be by now.
@@ -12,11 +13,14 @@ impl Rig {
         if self.stalled || !self.streams[i].registered {
             return;
         }
-        let (now, last_wake) = (self.now, self.last_wake);
+        let (now, stall) = (self.now, (self.last_stall, self.last_wake));
         self.counts.add("look");
+        if self.streams[i].soft {
+            self.counts.add("look at a stream under rules: not all is judged");
+        }
         self.note_bad(i);
         let stream = &self.streams[i];
-        let silent = stream.inputs.iter().find(|input| silence_is_overdue(input, now, last_wake));
+        let silent = stream.inputs.iter().find(|input| silence_is_overdue(input, now, stall));
         if let Some(p) = silent.filter(|_| !stream.learned).map(|input| input.p) {
             self.fail(i, "on time", format!("input {p} is silent, and nobody minds"));
         }
@@ -99,15 +103,15 @@ fn is_good_since(input: &Input, since: u64) -> bool {
     input.enabled && !input.black && input.bad_at <= since && steady
 }
 
-fn silence_is_overdue(input: &Input, now: u64, last_wake: u64) -> bool {
+fn silence_is_overdue(input: &Input, now: u64, (stall, last_wake): (u64, u64)) -> bool {
     if !input.enabled || input.degraded.is_some() || input.epoch.is_none() {
         return false;
     }
-    let (base, span) = match input.stamp {
-        Some(stamp) => (stamp, input.packet_timeout_ns),
-        None => (input.since, input.packet_timeout_ns.max(input.connect_timeout_ns)),
+    let deadline = match input.stamp {
+        Some(stamp) => stamp + input.packet_timeout_ns,
+        None => input.since + input.packet_timeout_ns.max(input.connect_timeout_ns),
     };
-    now > base.max(last_wake) + span + MS
+    now > deadline.max(after_stall(input, stall, last_wake)) + MS
 }
 
 impl Stream {

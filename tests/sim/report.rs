@@ -44,6 +44,7 @@ pub(crate) fn run_all(plans: impl Iterator<Item = Plan>) {
         );
         hours += plan.hours();
     }
+    assert!(hours > 0.0, "nothing was simulated");
     println!("all well: {hours:.0} stream-hours");
 }
 

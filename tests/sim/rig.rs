@@ -55,6 +55,7 @@ pub(crate) struct Rig {
     /// The latest wake-up from a stall, and the beginning of the present stall.
     pub(crate) last_wake: u64,
     pub(crate) stall_from: Option<u64>,
+    pub(crate) last_stall: u64,
     pub(crate) calls: Vec<Called>,
     pub(crate) violation: Option<Violation>,
     pub(crate) counts: Counts,
@@ -100,6 +101,7 @@ impl Rig {
             stalled: false,
             last_wake: 0,
             stall_from: None,
+            last_stall: 0,
             calls: Vec::new(),
             violation: None,
             counts: Counts::default(),

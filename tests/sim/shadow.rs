@@ -60,6 +60,8 @@ pub(crate) struct Input {
     pub(crate) any_stamp: Option<u64>,
     pub(crate) arrival: Option<u64>,
     pub(crate) degraded: Option<(u64, SwitchReason)>,
+    /// The latest failure, also when it is over.
+    pub(crate) failed: Option<(u64, SwitchReason)>,
     /// When something was done that may degrade it with an error.
     pub(crate) error_at: Option<u64>,
     /// Packets have come without a gap of its timeout since then.
@@ -132,8 +134,13 @@ pub(crate) struct Stream {
     pub(crate) called_exhausted: bool,
     pub(crate) failback_never: bool,
     pub(crate) cut_wait_ns: u64,
-    /// Health rules or learned silence: degradations that this book does not foretell.
+    /// Degradations that this book does not foretell are possible: under health rules or learned
+    /// silence always, else while a condition is raised or acts.
     pub(crate) soft: bool,
+    pub(crate) rules: bool,
+    pub(crate) impaired: u32,
+    /// A condition that was raised may act until then.
+    pub(crate) soft_until: u64,
     pub(crate) learned: bool,
     pub(crate) defaults_ms: (i64, i64),
     pub(crate) spans: Spans,
@@ -239,6 +246,7 @@ impl Stream {
             failback_never: failback == Failback::Never,
             cut_wait_ns,
             soft: !rules().all(only_fixed),
+            rules: !rules().all(only_fixed),
             learned,
             defaults_ms: timeout,
             ..Self::default()

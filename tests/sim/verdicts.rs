@@ -50,8 +50,23 @@ pub(crate) fn judge_probe(stream: &Stream, p: i32, now: u64) -> Wrong {
     None
 }
 
+/// A deadline is moved at most so far past a stalled monitor's waking.
+const GRACE_NS: u64 = 200 * MS;
+
+/// Until when a silence may go unjudged after a stall: what came during it counts from the waking.
+pub(crate) fn after_stall(input: &Input, stall: u64, last_wake: u64) -> u64 {
+    let moved = input.arrival.is_some_and(|arrival| arrival >= stall);
+    let span = if moved { input.packet_timeout_ns } else { GRACE_NS.min(input.packet_timeout_ns) };
+    last_wake + span
+}
+
 /// Silence is judged at its deadline: not before, and not later either.
-pub(crate) fn judge_timeout(input: &Input, at: u64, last_wake: u64, reason: &str) -> Wrong {
+pub(crate) fn judge_timeout(
+    input: &Input,
+    at: u64,
+    (stall, last_wake): (u64, u64),
+    reason: &str,
+) -> Wrong {
     let p = input.p;
     if reason.contains("learned") {
         return None;
@@ -76,12 +91,13 @@ pub(crate) fn judge_timeout(input: &Input, at: u64, last_wake: u64, reason: &str
     }
     let stalled = last_wake > input.stamp.unwrap_or(input.since_least);
     let latest = match input.stamp {
-        Some(_) if stalled => deadline.max(last_wake + timeout).max(input.arrival.unwrap_or(0)),
-        Some(_) => deadline.max(input.arrival.unwrap_or(0)),
+        Some(_) if stalled => deadline.max(after_stall(input, stall, last_wake)),
+        Some(_) => deadline,
         None if input.epoch.is_none() => u64::MAX,
-        None if stalled => last_wake + timeout.max(connect),
+        None if stalled => (input.since + timeout.max(connect)).max(last_wake + GRACE_NS),
         None => input.since + timeout.max(connect),
     };
+    let latest = latest.max(input.arrival.unwrap_or(0));
     if at > latest {
         let late = (at - latest) as f64 / MS as f64;
         return wrong("on time", format!("input {p} is degraded {late:.3} ms late: {reason}"));
@@ -116,13 +132,13 @@ pub(crate) fn judge_failover(
         return wrong("to a good one", format!("a failover to input {to}, which is degraded"));
     }
     let left = stream.at(from).map(|at| &stream.inputs[at]);
-    let why = left.and_then(|left| left.degraded).map(|(_, cause)| cause);
-    let recent = |when: Option<u64>| when.is_some();
+    let why = left.and_then(|left| left.failed);
+    // Long enough for every start on the way.
+    let recent = |when: Option<u64>| when.is_some_and(|when| at - when <= stream.patience());
     let fair = match reason {
+        // Proved again by a probe, too, after its activation had ended.
         SwitchReason::Timeout | SwitchReason::Error => {
-            why == Some(reason) || stream.soft
-            // Proved again by a probe, after its activation had ended.
-            || left.is_some_and(|left| left.probe_good_at.is_some())
+            stream.soft || why.is_some_and(|(when, cause)| cause == reason && recent(Some(when)))
         }
         SwitchReason::Failback => {
             let early = stream
