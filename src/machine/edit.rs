@@ -66,7 +66,8 @@ impl Machine {
             Some(leaving) => &leaving.config,
             None => {
                 // One that has failed neither plays nor delivers: nobody inherits that.
-                let plays = |input: &&Input| input.run.is_some() && input.failure.is_none();
+                let good = |input: &Input| input.failure.is_none() || input.is_suspected();
+                let plays = |input: &&Input| input.run.is_some() && good(input);
                 let input = self.active_input().filter(plays)?;
                 let (priority, address) = (input.priority(), &input.config.address);
                 let leaves = gone.contains(&priority)

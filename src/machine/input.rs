@@ -314,7 +314,6 @@ impl Input {
         Some(run)
     }
 
-    /// Forgets health and history: another source stands behind the priority now.
     /// It was started, and has failed without a packet.
     pub(crate) fn note_vain(&mut self, now: Nanos) {
         if let Some(troubles) = self.troubles.there().filter(|troubles| troubles.vouched) {
@@ -322,6 +321,7 @@ impl Input {
         }
     }
 
+    /// Forgets health and history: another source stands behind the priority now.
     pub(crate) fn reset_health(&mut self) {
         self.failure = None;
         self.proved = false;

@@ -250,6 +250,15 @@ impl Court<'_> {
                 _ => self.blow(kill),
             }
         }
+        // One each 2 to 5 s is meant, most of them at the active input.
+        let wanted = (self.record.ended - self.record.began) / 30_000_000;
+        if (self.verdict.blows as Us) < wanted {
+            let blows = self.verdict.blows;
+            self.fault(
+                self.record.ended,
+                format!("{blows} blows at the active input prove little"),
+            );
+        }
     }
 
     fn blow(&mut self, kill: &Kill) {
