@@ -11,7 +11,9 @@ mod model;
 /// Words that models do not look into: counts that are shown and decide nothing, and marks that go
 /// with an `Arc`, whose own counters order them.
 pub(crate) mod unmodelled {
-    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64};
+    #[cfg(feature = "capi")]
+    pub(crate) use std::sync::atomic::AtomicBool;
+    pub(crate) use std::sync::atomic::AtomicU64;
 }
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 
@@ -51,9 +53,9 @@ mod real {
 
     /// Threads, and how they wait.
     pub(crate) mod thread {
-        pub(crate) use std::thread::{
-            Builder, JoinHandle, Thread, park, park_timeout, sleep, yield_now,
-        };
+        pub(crate) use std::thread::{Builder, JoinHandle, Thread, park, park_timeout};
+        #[cfg(feature = "capi")]
+        pub(crate) use std::thread::{sleep, yield_now};
     }
 
     /// A condition variable for [`Mutex`].
