@@ -17,14 +17,14 @@ struct Base {
     base: Timebase,
     num: i32,
     den: i32,
-    /// Its counter wraps so late that one round of it is beyond what is believed.
-    is_wide: bool,
+    /// Its counter wraps: what it shows is read close to other times, and cannot be foretold.
+    wraps: bool,
 }
 
 const USUAL: [Base; 3] = [
-    Base { base: Timebase::MPEG_TS, num: 1, den: 90_000, is_wide: false },
-    Base { base: Timebase::MILLIS, num: 1, den: 1000, is_wide: false },
-    Base { base: Timebase::PCR, num: 1, den: 27_000_000, is_wide: false },
+    Base { base: Timebase::MPEG_TS, num: 1, den: 90_000, wraps: true },
+    Base { base: Timebase::MILLIS, num: 1, den: 1000, wraps: false },
+    Base { base: Timebase::PCR, num: 1, den: 27_000_000, wraps: true },
 ];
 
 fn timebase(input: &mut Bytes<'_>) -> Base {
@@ -35,15 +35,15 @@ fn timebase(input: &mut Bytes<'_>) -> Base {
     let made = Timebase::new(num, den);
     assert_eq!(made.is_ok(), num > 0 && den > 0);
     let Ok(mut base) = made else { return USUAL[1] };
-    let mut is_wide = false;
+    let mut wraps = false;
     if input.flag() {
         let bits = u32::from(input.byte());
-        let wraps = base.wrapping(bits);
-        assert_eq!(wraps.is_ok(), (8..=62).contains(&bits));
-        base = wraps.unwrap_or(base);
-        is_wide = bits > 33;
+        let wrapping = base.wrapping(bits);
+        assert_eq!(wrapping.is_ok(), (8..=62).contains(&bits));
+        wraps = wrapping.is_ok();
+        base = wrapping.unwrap_or(base);
     }
-    Base { base, num, den, is_wide }
+    Base { base, num, den, wraps }
 }
 
 /// Whether a clock can show this time: it is less than 2^61 ticks of the output from 0. (Where the
@@ -51,7 +51,7 @@ fn timebase(input: &mut Bytes<'_>) -> Base {
 fn can_be_shown(time: i64, of: Base, output: Base) -> bool {
     let ticks = i128::from(time) * i128::from(of.num) * i128::from(output.den);
     let ticks = ticks / (i128::from(of.den) * i128::from(output.num));
-    time != NO_TIMESTAMP && !of.is_wide && ticks.abs() < 1 << 61
+    time != NO_TIMESTAMP && !of.wraps && ticks.abs() < 1 << 61
 }
 
 /// A time: any, or one a little behind the last one that was given, as feeds have.
