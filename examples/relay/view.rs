@@ -290,6 +290,7 @@ mod tests {
             failback_stable_ms: 1000,
             failback_cooldown_ms: 1,
             policy: Policy::default(),
+            packet_log: None,
         };
         let relay = Relay::start(settings, Arc::new(Stop::default())).unwrap();
         let now = relay.snapshot();
