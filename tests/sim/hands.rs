@@ -18,8 +18,10 @@ impl Rig {
             Command::Look => self.look(i),
             Command::Stall => {
                 self.stalled = true;
-                self.last_stall = now;
-                self.stall_from.get_or_insert(now);
+                if self.stall_from.is_none() {
+                    self.stall_from = Some(now);
+                    self.stalls.begin(now);
+                }
             }
             Command::Wake => {
                 self.stalled = false;

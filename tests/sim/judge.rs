@@ -58,7 +58,7 @@ impl Rig {
         self.sum = fold(self.sum, event.at_ns ^ event.id);
         if let EventKind::Stall { .. } = event.kind {
             self.counts.add("engine: stall");
-            self.last_wake = event.at_ns;
+            self.stalls.woken(event.at_ns);
             if self.stall_from.is_none() {
                 self.fail(self.current, "stalls", "a stall that nobody made");
             }
@@ -89,7 +89,6 @@ impl Rig {
 
     fn judge_event(&mut self, i: usize, event: &Event) -> Wrong {
         let at = event.at_ns;
-        let stall = (self.last_stall, self.last_wake);
         let stream = &mut self.streams[i];
         let soft = stream.soft;
         match &event.kind {
@@ -113,7 +112,7 @@ impl Rig {
                     _ if was.is_some() && !soft => {
                         wrong("degraded once", format!("input {p} is degraded twice"))
                     }
-                    SwitchReason::Timeout => judge_timeout(input, at, stall, reason),
+                    SwitchReason::Timeout => judge_timeout(input, at, &self.stalls, reason),
                     SwitchReason::Error if input.error_at.is_none_or(|error| error < at) => wrong(
                         "errors",
                         format!("input {p} is degraded by an error that nobody reported"),

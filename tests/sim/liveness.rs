@@ -5,7 +5,7 @@
 
 use crate::rig::Rig;
 use crate::shadow::{GOOD_ANSWER_NS, Input, MOST_DAMPED_NS, MS, S, Spans, Stream};
-use crate::verdicts::after_stall;
+use crate::verdicts::Stalls;
 
 impl Rig {
     /// Compares all that is known of a stream with what must be by now.
@@ -13,14 +13,15 @@ impl Rig {
         if self.stalled || !self.streams[i].registered {
             return;
         }
-        let (now, stall) = (self.now, (self.last_stall, self.last_wake));
+        let now = self.now;
         self.counts.add("look");
         if self.streams[i].soft {
             self.counts.add("look at a stream under rules: not all is judged");
         }
         self.note_bad(i);
         let stream = &self.streams[i];
-        let silent = stream.inputs.iter().find(|input| silence_is_overdue(input, now, stall));
+        let silent =
+            stream.inputs.iter().find(|input| silence_is_overdue(input, now, &self.stalls));
         if let Some(p) = silent.filter(|_| !stream.learned).map(|input| input.p) {
             self.fail(i, "on time", format!("input {p} is silent, and nobody minds"));
         }
@@ -57,7 +58,7 @@ impl Rig {
 
     /// Off the air for longer than it takes to find an input that is good.
     fn is_on_air(&mut self, i: usize) {
-        let (now, last_wake, stream) = (self.now, self.last_wake, &self.streams[i]);
+        let (now, last_wake, stream) = (self.now, self.stalls.last_wake(), &self.streams[i]);
         let patience = stream.patience();
         let off_since = stream.last_forward.max(last_wake).max(stream.registered_at);
         if stream.hold || now <= off_since + patience {
@@ -72,7 +73,7 @@ impl Rig {
 
     /// The best input is good for long, and the stream is elsewhere.
     fn is_on_the_best(&mut self, i: usize) {
-        let (now, last_wake, stream) = (self.now, self.last_wake, &self.streams[i]);
+        let (now, last_wake, stream) = (self.now, self.stalls.last_wake(), &self.streams[i]);
         if stream.override_.is_some() || stream.hold || stream.failback_never || stream.soft {
             return;
         }
@@ -103,7 +104,7 @@ fn is_good_since(input: &Input, since: u64) -> bool {
     input.enabled && !input.black && input.bad_at <= since && steady
 }
 
-fn silence_is_overdue(input: &Input, now: u64, (stall, last_wake): (u64, u64)) -> bool {
+fn silence_is_overdue(input: &Input, now: u64, stalls: &Stalls) -> bool {
     if !input.enabled || input.degraded.is_some() || input.epoch.is_none() {
         return false;
     }
@@ -111,7 +112,7 @@ fn silence_is_overdue(input: &Input, now: u64, (stall, last_wake): (u64, u64)) -
         Some(stamp) => stamp + input.packet_timeout_ns,
         None => input.since + input.packet_timeout_ns.max(input.connect_timeout_ns),
     };
-    now > deadline.max(after_stall(input, stall, last_wake)) + MS
+    now > deadline.max(stalls.excuse(input)) + MS
 }
 
 impl Stream {

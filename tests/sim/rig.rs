@@ -10,6 +10,7 @@ use crate::callbacks::{Callbacks, called_back, hush_pranks};
 use crate::command::{Command, Sent};
 use crate::rng::fold;
 use crate::shadow::{Activation, ProbeCalled, Stream};
+use crate::verdicts::Stalls;
 
 /// A check that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,10 +53,9 @@ pub(crate) struct Rig {
     /// The moment before: what is found now has happened since then.
     pub(crate) before: u64,
     pub(crate) stalled: bool,
-    /// The latest wake-up from a stall, and the beginning of the present stall.
-    pub(crate) last_wake: u64,
+    pub(crate) stalls: Stalls,
+    /// The beginning of the present stall.
     pub(crate) stall_from: Option<u64>,
-    pub(crate) last_stall: u64,
     pub(crate) calls: Vec<Called>,
     pub(crate) violation: Option<Violation>,
     pub(crate) counts: Counts,
@@ -99,9 +99,8 @@ impl Rig {
             now: 0,
             before: 0,
             stalled: false,
-            last_wake: 0,
             stall_from: None,
-            last_stall: 0,
+            stalls: Stalls::default(),
             calls: Vec::new(),
             violation: None,
             counts: Counts::default(),
@@ -133,7 +132,7 @@ impl Rig {
         if self.stalled {
             self.engine.stall(by);
             // Any command wakes the monitor.
-            self.last_wake = at;
+            self.stalls.woken(at);
         } else {
             self.engine.advance(by);
         }

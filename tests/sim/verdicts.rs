@@ -1,5 +1,7 @@
 //! Single verdicts: whether a start, a probe, a silence or a failover is what the contract says.
 
+use std::collections::VecDeque;
+
 use changeover::SwitchReason;
 
 use crate::shadow::{Input, MS, Stream};
@@ -53,20 +55,46 @@ pub(crate) fn judge_probe(stream: &Stream, p: i32, now: u64) -> Wrong {
 /// A deadline is moved at most so far past a stalled monitor's waking.
 const GRACE_NS: u64 = 200 * MS;
 
-/// Until when a silence may go unjudged after a stall: what came during it counts from the waking.
-pub(crate) fn after_stall(input: &Input, stall: u64, last_wake: u64) -> u64 {
-    let moved = input.arrival.is_some_and(|arrival| arrival >= stall);
-    let span = if moved { input.packet_timeout_ns } else { GRACE_NS.min(input.packet_timeout_ns) };
-    last_wake + span
+/// Stalls, oldest first: when each began, and the latest waking from it.
+#[derive(Debug, Default)]
+pub(crate) struct Stalls(VecDeque<(u64, u64)>);
+
+/// More than lie within any packet timeout.
+const STALLS_KEPT: usize = 256;
+
+impl Stalls {
+    pub(crate) fn begin(&mut self, at: u64) {
+        if self.0.len() == STALLS_KEPT {
+            self.0.pop_front();
+        }
+        self.0.push_back((at, at));
+    }
+
+    pub(crate) fn woken(&mut self, at: u64) {
+        if let Some((_, woken)) = self.0.back_mut() {
+            *woken = at;
+        }
+    }
+
+    pub(crate) fn last_wake(&self) -> u64 {
+        self.0.back().map_or(0, |(_, woken)| *woken)
+    }
+
+    /// Until when an input's silence may go unjudged: what came during a stall, whichever, counts
+    /// from a waking within it; what was not due when the last one began has a grace.
+    pub(crate) fn excuse(&self, input: &Input) -> u64 {
+        let within = |arrival: u64| {
+            let after = self.0.partition_point(|(began, _)| *began <= arrival);
+            let (_, woken) = *self.0.get(after.checked_sub(1)?)?;
+            (arrival <= woken).then_some(woken + input.packet_timeout_ns)
+        };
+        let grace = self.last_wake() + GRACE_NS.min(input.packet_timeout_ns);
+        grace.max(input.arrival.and_then(within).unwrap_or(0))
+    }
 }
 
 /// Silence is judged at its deadline: not before, and not later either.
-pub(crate) fn judge_timeout(
-    input: &Input,
-    at: u64,
-    (stall, last_wake): (u64, u64),
-    reason: &str,
-) -> Wrong {
+pub(crate) fn judge_timeout(input: &Input, at: u64, stalls: &Stalls, reason: &str) -> Wrong {
     let p = input.p;
     if reason.contains("learned") {
         return None;
@@ -89,9 +117,10 @@ pub(crate) fn judge_timeout(
             format!("input {p} is degraded {early:.3} ms early: {reason}"),
         );
     }
+    let last_wake = stalls.last_wake();
     let stalled = last_wake > input.stamp.unwrap_or(input.since_least);
     let latest = match input.stamp {
-        Some(_) if stalled => deadline.max(after_stall(input, stall, last_wake)),
+        Some(_) if stalled => deadline.max(stalls.excuse(input)),
         Some(_) => deadline,
         None if input.epoch.is_none() => u64::MAX,
         None if stalled => (input.since + timeout.max(connect)).max(last_wake + GRACE_NS),
