@@ -113,6 +113,9 @@ fn in_mid_life() {
     let builder = Engine::builder().config(config()).driver(Driver::new(&there, &calls));
     let engine = builder.build().expect("builds");
     let events = engine.subscribe(0);
+    // A thread that is just beginning needs memory of its own, and aborts without.
+    eventually("its threads run", || engine.stats().wakes_total > 0);
+    std::thread::sleep(Duration::from_millis(200));
     allow_more_kib(NO_THREAD_KIB);
     engine.register(cold_pair("s", "main")).expect("a new id");
     wait_event(&events, "exhausted", |event| (event.kind == EventKind::Exhausted).then_some(()));
@@ -138,13 +141,15 @@ fn with_one_worker() {
     let builder = Engine::builder().config(config).driver(Driver::new(&there, &calls));
     let engine = builder.build().expect("builds");
     engine.register(cold_pair("first", "main")).expect("a new id");
-    eventually("it has a worker", || engine.record_packet("first", 0).is_forward());
+    // Packets may go out before the driver has been called.
+    eventually("it has a worker", || calls.load(Relaxed) == 1);
     allow_more_kib(NO_THREAD_KIB);
     let ids: Vec<String> = (0..50).map(|n| format!("stream-{n}")).collect();
     ids.iter().for_each(|id| engine.register(cold_pair(id, "main")).expect("a new id"));
     for id in &ids {
         eventually("it is on the air", || engine.record_packet(id, 0).is_forward());
     }
+    eventually("all have been started", || calls.load(Relaxed) == 1 + ids.len());
     for id in &ids {
         assert_eq!(engine.unregister_and_wait(id, PATIENCE), Ok(()));
     }
@@ -160,7 +165,7 @@ fn a_stop_that_waits() {
     let builder = Engine::builder().config(config).driver(Driver::new(&there, &calls));
     let engine = builder.shutdown_timeout(Duration::from_millis(100)).build().expect("builds");
     engine.register(cold_pair("s", "main")).expect("a new id");
-    eventually("it has a worker", || engine.record_packet("s", 0).is_forward());
+    eventually("it has a worker", || calls.load(Relaxed) == 1);
     engine.register(cold_pair("other", "hangs")).expect("a new id");
     eventually("the worker hangs", || calls.load(Relaxed) == 2);
     allow_more_kib(NO_THREAD_KIB);

@@ -89,7 +89,8 @@ impl Stalls {
             (arrival <= woken).then_some(woken + input.packet_timeout_ns)
         };
         let grace = self.last_wake() + GRACE_NS.min(input.packet_timeout_ns);
-        grace.max(input.arrival.and_then(within).unwrap_or(0))
+        let packets = [input.arrival, input.stamp].into_iter().flatten();
+        packets.filter_map(within).fold(grace, u64::max)
     }
 }
 
