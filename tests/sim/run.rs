@@ -119,6 +119,8 @@ impl Simulation {
         }
         match entry.what {
             What::SiteFault => self.a_site_fails(),
+            // One that was due before the healing began must not end it.
+            What::StallBegin if actors.first().is_some_and(|actor| actor.healing) => {}
             What::StallBegin => {
                 rig.exec(0, &Command::Stall);
                 let span = self.chance.log_within(10 * MS, 40 * S);
