@@ -118,8 +118,13 @@ fn a_packet_that_misses_its_bit_is_seen_at_the_next_tick() {
             let _ = recorder.record(packet());
             recorder
         });
-        watching.at(TICK_MS);
+        // Not on the model's first thread: loom would always have it go first.
+        let monitor = thread::spawn(move || {
+            watching.at(TICK_MS);
+            watching
+        });
         drop(producer.join().unwrap());
+        let mut watching = monitor.join().unwrap();
         watching.at(TICK_MS);
         assert!(
             !watching.knows(Machine::is_exhausted),

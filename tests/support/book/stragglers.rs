@@ -26,6 +26,8 @@ pub(crate) fn s40(ctx: &Ctx) {
     w.run_until(s(1));
     let mut old = own_recorder(&mut w, 0);
     assert!(old.record(Packet::new(100)).is_forward());
+    // The first packet is told of before anything else is looked for.
+    w.run_until(s(3));
     w.states("0:active 1:idle");
     let (mark, before) = (w.mark(), w.status());
 
