@@ -97,14 +97,13 @@ impl Machine {
         readiness: Readiness,
     ) -> Result<Option<(&'static str, Option<Nanos>)>, ()> {
         let cooldown_end = self.cooldown_end_for(cx, input);
+        let first_packet = input.troubles.vain_at.and_then(|_| self.first_packet_due(cx));
         let standing = match readiness {
             Readiness::Unproved => return Err(()),
             _ if self.override_.is_some() => ("override", None),
             _ if self.hold.is_some() => ("held", self.hold.map(|hold| hold.expires_at)),
             _ if self.failback.is_never(cx.policy.failback) => ("failback_never", None),
-            _ if input.troubles.vain_at.is_some() && self.first_packet_due(cx).is_some() => {
-                ("first_packet", self.first_packet_due(cx))
-            }
+            _ if first_packet.is_some() => ("first_packet", first_packet),
             Readiness::Ready if cx.now >= cooldown_end => return Ok(None),
             Readiness::Ready => ("failback_cooldown", Some(cooldown_end)),
             Readiness::Until(until) if until > cooldown_end => ("failback_stable", Some(until)),

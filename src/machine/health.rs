@@ -173,8 +173,7 @@ impl Machine {
         if !input.config.hot {
             input.probe.cooling_since = Some(cx.now);
         }
-        let run = input.run.as_ref();
-        if run.is_some_and(|run| run.counts.packets == 0) {
+        if input.run.as_ref().is_some_and(|run| run.counts.packets == 0) {
             input.note_vain(cx.now);
         }
         input.troubles.vouched = false;

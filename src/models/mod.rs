@@ -30,7 +30,6 @@ pub(crate) fn explore(preemptions: usize, run: impl Fn() + Send + Sync + 'static
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(preemptions);
     builder.max_branches = 50_000;
-    // Builder reads the environment; a deep run may be told to end by time.
     let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let runs = Arc::clone(&count);
     let began = std::time::Instant::now();

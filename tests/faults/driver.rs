@@ -4,7 +4,7 @@
 //! `tests/scenarios/callbacks.rs` and X4; what a C driver does: `tests/c/driver.c`.)
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use changeover::{
@@ -12,26 +12,8 @@ use changeover::{
     Subscription,
 };
 
+use crate::gate::Gate;
 use crate::scene::{PATIENCE, cold_pair, eventually, wait_event};
-
-/// Where host code waits, until the test is over.
-#[derive(Default)]
-struct Gate {
-    open: Mutex<bool>,
-    opened: Condvar,
-}
-
-impl Gate {
-    fn wait(&self) {
-        let open = self.open.lock().expect("not poisoned");
-        drop(self.opened.wait_while(open, |open| !*open).expect("not poisoned"));
-    }
-
-    fn open(&self) {
-        *self.open.lock().expect("not poisoned") = true;
-        self.opened.notify_all();
-    }
-}
 
 /// Does what the address says.
 #[derive(Default)]

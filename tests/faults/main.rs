@@ -14,6 +14,8 @@ mod child;
 mod cycles;
 mod driver;
 mod exits;
+#[path = "../support/gate.rs"]
+mod gate;
 mod hogs;
 mod limits;
 mod memory;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -12,31 +12,14 @@ use changeover::{
     Recorder, StartCall, StopCall, StreamConfig, SwitchReason, Verdict,
 };
 
+use crate::support::gate::Gate;
+
 const STREAMS: usize = 2000;
 const PACKET_TIMEOUT_MS: u64 = 2000;
 const CONNECT_TIMEOUT_MS: u64 = 3000;
 /// What "on time" means here: the machine may be busy with other tests.
 const LATE_NS: u64 = 5_000_000_000;
 const HUNG: &str = "hung";
-
-/// Where the hung call waits, until the test is over.
-#[derive(Debug, Default)]
-struct Gate {
-    open: Mutex<bool>,
-    opened: Condvar,
-}
-
-impl Gate {
-    fn wait(&self) {
-        let open = self.open.lock().expect("not poisoned");
-        drop(self.opened.wait_while(open, |open| !*open).expect("not poisoned"));
-    }
-
-    fn open(&self) {
-        *self.open.lock().expect("not poisoned") = true;
-        self.opened.notify_all();
-    }
-}
 
 struct Driver {
     gate: Arc<Gate>,

@@ -2,13 +2,15 @@
 //! and subscribers that never read.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
 use changeover::{
     Answer, DriverCall, Engine, EngineConfig, Error, EventKind, HandEngine, IngestDriver,
     InputConfig, InputsUpdate, ProbeCall, StartCall, StopCall, StreamConfig,
 };
+
+use crate::support::gate::Gate;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -154,25 +156,6 @@ fn a_subscriber_that_never_reads_loses_its_oldest() {
     assert_eq!(lazy.dropped(), all.len() as u64 - 3);
     assert_eq!(hand.stats().events_dropped_total, lazy.dropped());
     assert_eq!(lazy.drain(), all[all.len() - 3..]);
-}
-
-/// Where host code waits until the test opens it.
-#[derive(Default)]
-struct Gate {
-    open: Mutex<bool>,
-    opened: Condvar,
-}
-
-impl Gate {
-    fn wait(&self) {
-        let open = self.open.lock().expect("not poisoned");
-        drop(self.opened.wait_while(open, |open| !*open).expect("not poisoned"));
-    }
-
-    fn open(&self) {
-        *self.open.lock().expect("not poisoned") = true;
-        self.opened.notify_all();
-    }
 }
 
 /// A driver that does what the address says.

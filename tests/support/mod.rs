@@ -6,6 +6,7 @@
 
 pub(crate) mod activation;
 pub(crate) mod book;
+pub(crate) mod gate;
 pub(crate) mod hand;
 pub(crate) mod real;
 pub(crate) mod render;

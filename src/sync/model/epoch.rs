@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering::Relaxed as Unmodelled;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicPtr, Ordering, fence};
 
-/// Nobody's pins: for values that nobody shares any more.
+/// Who is pinned, and what waits for that.
 struct Book {
     /// Guards that are pinned, by number.
     pinned: Vec<u64>,
